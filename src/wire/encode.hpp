@@ -1,0 +1,25 @@
+#pragma once
+
+#include "base/message.hpp"
+#include "wire/frames.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+/// Server frames as JSON text, appended to `out` (which may hold room for a header in front).
+namespace wire {
+
+void append_welcome(std::string& out, const welcome& frame);
+/// With too_large set, `"too_large":true` stands instead of `data`.
+void append_message(std::string& out, const base::message_view& message);
+void append_ok(std::string& out, const ok& frame);
+void append_live(std::string& out, std::string_view channel, base::seq seq);
+void append_reset(std::string& out, std::string_view channel, reset_reason reason, base::seq oldest,
+                  base::seq head);
+/// The answer to `history`: `messages` are message frames' JSON texts.
+void append_history(std::string& out, const ref& ref, std::span<const std::string_view> messages,
+                    bool more);
+void append_error(std::string& out, const ref& ref, const base::failure& failure);
+
+} // namespace wire
