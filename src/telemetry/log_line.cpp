@@ -1,0 +1,178 @@
+#include "telemetry/log_line.hpp"
+
+namespace telemetry {
+
+namespace {
+
+using namespace base::observed;
+
+struct about {
+    telemetry::level level;
+    std::string_view event;
+    std::string_view message;
+};
+
+// Levels: info is the daemon's own life; debug what clients do, which can come in floods; trace
+// what comes with every message; warn what mends itself; error what needs a person.
+about about_of(const started&) {
+    return {level::info, "started", "pgherald started"};
+}
+about about_of(const listening&) {
+    return {level::info, "listening", "accepting clients"};
+}
+about about_of(const ready&) {
+    return {level::info, "ready", "caught up with Postgres"};
+}
+about about_of(const schema_migrated&) {
+    return {level::info, "schema_migrated", "the schema was brought up to date"};
+}
+about about_of(const postgres_connected&) {
+    return {level::info, "postgres_connected", "connected to Postgres"};
+}
+about about_of(const postgres_lost&) {
+    return {level::warn, "postgres_lost", "lost a connection to Postgres"};
+}
+about about_of(const postgres_unreachable&) {
+    return {level::warn, "postgres_unreachable", "can't reach Postgres, will try again"};
+}
+about about_of(const postgres_unusable&) {
+    return {level::error, "postgres_unusable", "Postgres answers, but can't be worked with"};
+}
+about about_of(const epoch_changed&) {
+    return {level::warn, "epoch_changed", "the log was replaced, clients are told to start over"};
+}
+about about_of(const page_read&) {
+    return {level::trace, "page_read", "read a page of messages"};
+}
+about about_of(const publish_batch&) {
+    return {level::trace, "publish_batch", "stored a batch of messages"};
+}
+about about_of(const publish_latency&) {
+    return {level::trace, "publish_latency", "answered a publish"};
+}
+about about_of(const session_opened&) {
+    return {level::debug, "session_opened", "a client came"};
+}
+about about_of(const session_closed&) {
+    return {level::debug, "session_closed", "a session ended"};
+}
+about about_of(const session_refused&) {
+    return {level::info, "session_refused", "refused a client"};
+}
+about about_of(const bad_frame&) {
+    return {level::debug, "bad_frame", "answered a frame with an error"};
+}
+about about_of(const accept_paused&) {
+    return {level::warn, "accept_paused", "accepting clients is paused"};
+}
+about about_of(const reload_asked&) {
+    return {level::info, "reload_asked", "a reload was asked for"};
+}
+about about_of(const draining&) {
+    return {level::info, "draining", "stopping: draining sessions"};
+}
+about about_of(const drained&) {
+    return {level::info, "drained", "drained"};
+}
+about about_of(const internal_error&) {
+    return {level::error, "internal_error", "an internal error, please report it"};
+}
+
+// The server's reasons may name several hosts; what a client sends gets less room.
+constexpr std::size_t longest_text = 1024;
+constexpr std::size_t longest_from_client = 256;
+
+field text(std::string_view key, const std::string& value, std::size_t longest = longest_text) {
+    return {key, escaped(value, longest)};
+}
+template <typename Integer>
+field number(std::string_view key, Integer value) {
+    return {key, static_cast<std::int64_t>(value)};
+}
+using fields = std::vector<field>;
+
+fields fields_of(const started& o) {
+    return {text("version", o.version)};
+}
+fields fields_of(const listening& o) {
+    return {text("address", o.address)};
+}
+fields fields_of(const ready& o) {
+    return {text("epoch", o.epoch), number("head", o.head)};
+}
+fields fields_of(const schema_migrated& o) {
+    return {number("from", o.from), number("to", o.to)};
+}
+fields fields_of(const postgres_connected& o) {
+    return {text("purpose", o.purpose)};
+}
+fields fields_of(const postgres_lost& o) {
+    return {text("purpose", o.purpose), text("reason", o.reason)};
+}
+fields fields_of(const postgres_unreachable& o) {
+    return {text("purpose", o.purpose), text("reason", o.reason),
+            number("retry_in_ms", o.retry_in.count())};
+}
+fields fields_of(const postgres_unusable& o) {
+    return {text("purpose", o.purpose), text("reason", o.reason)};
+}
+fields fields_of(const epoch_changed& o) {
+    return {text("from", o.from), text("to", o.to)};
+}
+fields fields_of(const page_read& o) {
+    return {number("rows", o.rows), number("took_us", o.took.count())};
+}
+fields fields_of(const publish_batch& o) {
+    return {number("rows", o.rows), number("refused", o.refused),
+            number("took_us", o.took.count())};
+}
+fields fields_of(const publish_latency& o) {
+    return {number("took_us", o.took.count())};
+}
+fields fields_of(const session_opened& o) {
+    return {text("session", o.session), text("address", o.address)};
+}
+fields fields_of(const session_closed& o) {
+    return {text("session", o.session), number("code", o.code),
+            text("reason", o.reason, longest_from_client)};
+}
+fields fields_of(const session_refused& o) {
+    return {text("address", o.address), number("status", o.status),
+            text("reason", o.reason, longest_from_client)};
+}
+fields fields_of(const bad_frame& o) {
+    return {text("session", o.session), text("code", o.code),
+            text("reason", o.message, longest_from_client)};
+}
+fields fields_of(const accept_paused& o) {
+    return {text("reason", o.reason), number("resume_in_ms", o.resume_in.count())};
+}
+fields fields_of(const reload_asked&) {
+    return {};
+}
+fields fields_of(const draining& o) {
+    return {text("reason", o.reason)};
+}
+fields fields_of(const drained& o) {
+    return {number("sessions_cut", o.sessions_cut)};
+}
+fields fields_of(const internal_error& o) {
+    return {text("what", o.what)};
+}
+
+} // namespace
+
+level level_of(const base::observation& what) {
+    return std::visit([](const auto& one) { return about_of(one).level; }, what);
+}
+
+line line_of(const base::observation& what) {
+    return std::visit(
+        [](const auto& one) {
+            const auto known = about_of(one);
+            return line{known.level, known.event, known.message, fields_of(one)};
+        },
+        what);
+}
+
+} // namespace telemetry
