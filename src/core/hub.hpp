@@ -1,0 +1,60 @@
+#pragma once
+
+#include "base/frame.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace core {
+
+/// One subscription as the hub sees it.
+class subscriber {
+public:
+    /// A new message of its channel. Must not add to or remove from the hub.
+    virtual void offer(const base::frame_ptr& frame) = 0;
+
+    virtual ~subscriber() = default;
+
+protected:
+    subscriber() = default;
+    subscriber(const subscriber&) = delete;
+    subscriber& operator=(const subscriber&) = delete;
+
+private:
+    friend class hub;
+    std::size_t slot_ = 0;
+};
+
+/// Channel -> subscriptions of one shard. Knows neither messages' order nor sockets.
+/// Owner: app::shard. Thread: the shard's. Lifetime: the shard's; subscribers are not owned and must
+/// be removed before they die.
+class hub {
+public:
+    void add(std::string_view channel, subscriber& who);
+    /// `who` must have been added to `channel`.
+    void remove(std::string_view channel, subscriber& who);
+
+    /// Gives the frame to everybody on its channel. Returns how many there are.
+    std::size_t fan_out(const base::frame_ptr& frame) const;
+
+    std::size_t channels() const { return channels_.size(); }
+    std::size_t subscriptions() const { return subscriptions_; }
+
+private:
+    struct hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
+    };
+    boost::unordered_flat_map<std::string, std::vector<subscriber*>, hash, std::equal_to<>>
+        channels_;
+    std::size_t subscriptions_ = 0;
+};
+
+} // namespace core

@@ -1,0 +1,41 @@
+#include "core/origin.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace core {
+
+namespace {
+
+bool same_text(std::string_view a, std::string_view b) {
+    return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) {
+        return std::tolower(x) == std::tolower(y);
+    });
+}
+
+std::string_view without_suffix(std::string_view text, std::string_view suffix) {
+    return text.ends_with(suffix) ? text.substr(0, text.size() - suffix.size()) : text;
+}
+
+} // namespace
+
+bool origin_allowed(std::string_view origin, std::string_view host,
+                    std::span<const std::string> allowed) {
+    if (!allowed.empty()) {
+        return std::ranges::any_of(
+            allowed, [&](const std::string& candidate) { return same_text(candidate, origin); });
+    }
+    // The scheme isn't compared: behind a proxy that ends TLS the daemon can't know its own. The
+    // scheme's default port may be left out on either side.
+    if (constexpr std::string_view http = "http://"; origin.starts_with(http)) {
+        return same_text(without_suffix(origin.substr(http.size()), ":80"),
+                         without_suffix(host, ":80"));
+    }
+    if (constexpr std::string_view https = "https://"; origin.starts_with(https)) {
+        return same_text(without_suffix(origin.substr(https.size()), ":443"),
+                         without_suffix(host, ":443"));
+    }
+    return false;
+}
+
+} // namespace core

@@ -1,0 +1,58 @@
+#pragma once
+
+#include "base/frame.hpp"
+#include "base/seq.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace core {
+
+/// The recent messages of one shard, all channels, within a number of bytes: whoever resumes within
+/// it costs no query. Every message with seq > floor() that was handed on is here.
+/// Owner: app::shard. Thread: the shard's. Lifetime: the shard's.
+class tail {
+public:
+    explicit tail(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+
+    /// Everything up to `seq` is not here. Called when the log's position jumps (start, new log).
+    void reset(base::seq floor);
+
+    /// `frame` has a seq above all before it. Old frames go when the bytes exceed the maximum.
+    void push(base::frame_ptr frame);
+
+    base::seq floor() const { return floor_; }
+    std::size_t bytes() const { return bytes_; }
+
+    /// The channel's first message with a seq above `after`; null when there is none.
+    /// Only meaningful for after >= floor().
+    base::frame_ptr next(std::string_view channel, base::seq after) const;
+
+private:
+    /// A channel's frames: those before `first` are gone already.
+    struct log {
+        std::vector<base::frame_ptr> frames;
+        std::size_t first = 0;
+    };
+    struct hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
+    };
+
+    void drop_oldest();
+
+    std::size_t max_bytes_;
+    std::size_t bytes_ = 0;
+    base::seq floor_ = 0;
+    std::deque<base::frame_ptr> frames_;
+    boost::unordered_flat_map<std::string, log, hash, std::equal_to<>> channels_;
+};
+
+} // namespace core

@@ -1,0 +1,72 @@
+#include "core/hub.hpp"
+
+#include <gtest/gtest.h>
+
+#include <list>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+struct recorder final : core::subscriber {
+    void offer(const base::frame_ptr& frame) override { seen.push_back(frame->seq()); }
+    std::vector<base::seq> seen;
+};
+
+base::frame_ptr frame(std::string channel, base::seq seq) {
+    return std::make_shared<base::frame>("x", 0, std::move(channel), seq);
+}
+
+TEST(Hub, GivesAFrameToItsChannelOnly) {
+    core::hub hub;
+    recorder sports;
+    recorder news;
+    hub.add("sports", sports);
+    hub.add("news", news);
+    EXPECT_EQ(hub.fan_out(frame("sports", 1)), 1U);
+    EXPECT_EQ(hub.fan_out(frame("weather", 2)), 0U);
+    EXPECT_EQ(sports.seen, std::vector<base::seq>{1});
+    EXPECT_TRUE(news.seen.empty());
+}
+
+TEST(Hub, ForgetsChannelsWithoutSubscriptions) {
+    core::hub hub;
+    recorder one;
+    hub.add("sports", one);
+    EXPECT_EQ(hub.channels(), 1U);
+    hub.remove("sports", one);
+    EXPECT_EQ(hub.channels(), 0U);
+    EXPECT_EQ(hub.subscriptions(), 0U);
+}
+
+TEST(Hub, RandomOperationsAgreeWithAMap) {
+    std::mt19937 random(7);
+    core::hub hub;
+    std::map<std::string, std::list<recorder>> model;
+    base::seq seq = 0;
+    for (int step = 0; step < 20'000; ++step) {
+        const std::string channel = "c" + std::to_string(random() % 8);
+        auto& members = model[channel];
+        switch (random() % 3) {
+        case 0: hub.add(channel, members.emplace_back()); break;
+        case 1:
+            if (!members.empty()) {
+                const auto gone = std::next(members.begin(), static_cast<std::ptrdiff_t>(
+                                                                 random() % members.size()));
+                hub.remove(channel, *gone);
+                members.erase(gone);
+            }
+            break;
+        default:
+            ++seq;
+            ASSERT_EQ(hub.fan_out(frame(channel, seq)), members.size());
+            for (const recorder& member : members) {
+                ASSERT_EQ(member.seen.back(), seq);
+            }
+        }
+    }
+}
+
+} // namespace
