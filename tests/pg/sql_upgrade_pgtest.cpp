@@ -1,0 +1,167 @@
+// Migrations: run twice, by two at once, against a newer schema, and over a queue.message that was there
+// before pgherald.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "tests/support/eventually.hpp"
+#include "tests/support/postgres.hpp"
+
+using namespace support;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The set-up this project's users come from: id by uuid-ossp where that is installed, nothing not null,
+// and a trigger that puts the whole row into a notification.
+std::string old_schema(const std::string& id_default, const std::string& data_type = "json",
+                       const std::string& id_type = "uuid") {
+    return "create schema queue;"
+           "create table queue.message (id " + id_type + " primary key" + id_default +
+           ", channel text, data " + data_type +
+           ", created_at timestamptz default now(), updated_at timestamptz default now());"
+           "create function queue.new_message_notify() returns trigger language plpgsql as $$"
+           " begin perform pg_notify(new.channel, row_to_json(new)::text); return new; end $$;"
+           "create trigger new_insert_trigger before insert on queue.message"
+           " for each row execute procedure queue.new_message_notify();";
+}
+
+std::string refusal(database& db) {
+    connection conn = db.connect();
+    try {
+        apply_sql(conn);
+    } catch (const postgres_error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+}  // namespace
+
+TEST(SqlUpgrade, RunsTwiceAndKeepsRowsGrantsAndDisabledTriggers) {
+    database db;
+    db.exec("insert into queue.message (channel) values ('a')");
+    db.exec("alter table queue.message disable trigger notify_channel;"
+            "grant execute on function queue.head() to public");
+    const rows log = db.query("select epoch, schema_version from queue.log");
+    connection conn = db.connect();
+    apply_sql(conn);
+    EXPECT_EQ(db.query("select epoch, schema_version from queue.log"), log);
+    EXPECT_EQ(db.value("select count(*) from queue.message where seq = 1"), "1");
+    EXPECT_EQ(db.value("select tgenabled from pg_trigger where tgname = 'notify_channel'"), "D");
+    EXPECT_EQ(db.value("select has_function_privilege('public', 'queue.head()', 'execute')"), "t");
+    EXPECT_EQ(db.value("select count(*) from queue.log"), "1");
+}
+
+TEST(SqlUpgrade, TwoAtOnceAreOneAfterTheOther) {
+    for (int round = 0; round < 3; ++round) {
+        database db(database::content::empty);
+        if (round > 0) db.exec(old_schema(""));
+        std::vector<std::thread> threads;
+        for (int n = 0; n < 3; ++n) {
+            threads.emplace_back([&db] { EXPECT_EQ(refusal(db), ""); });
+        }
+        for (std::thread& each : threads) each.join();
+        EXPECT_EQ(db.value("select count(*) from queue.log"), "1");
+    }
+}
+
+TEST(SqlUpgrade, RefusesASchemaNewerThanItself) {
+    database db;
+    db.exec("update queue.log set schema_version = 1000");
+    EXPECT_NE(refusal(db).find("version 1000"), std::string::npos);
+    EXPECT_EQ(db.value("select schema_version from queue.log"), "1000");
+}
+
+TEST(SqlUpgrade, KeepsAndNumbersTheRowsOfAnOlderTable) {
+    database db(database::content::empty);
+    const bool with_extension =
+        db.value("select count(*) from pg_available_extensions where name = 'uuid-ossp'") == "1";
+    if (with_extension) db.exec("create extension \"uuid-ossp\"");
+    db.exec(old_schema(with_extension ? " default uuid_generate_v4()" : " default gen_random_uuid()"));
+    db.exec("insert into queue.message (id, channel, data, created_at) values"
+            " ('00000000-0000-4000-8000-000000000003', 'sports', '{\"n\": 1.50}', '2021-03-01'),"
+            " ('00000000-0000-4000-8000-000000000002', 'sports', '{\"n\":2}', '2021-01-01'),"
+            " ('00000000-0000-4000-8000-000000000001', 'news', null, '2021-03-01');"
+            "alter table queue.message disable trigger new_insert_trigger;"
+            "insert into queue.message (id, channel, created_at, updated_at) values"
+            " ('00000000-0000-4000-8000-000000000004', null, null, '2021-02-01'),"
+            " ('00000000-0000-4000-8000-000000000005', repeat('x', 300), null, null);"
+            "alter table queue.message enable trigger new_insert_trigger;"
+            // An owner's trigger that must not see the numbering, and one that stays off.
+            "create function touch() returns trigger language plpgsql as"
+            " $$ begin new.updated_at := now(); return new; end $$;"
+            "create trigger touch before update on queue.message for each row execute function touch();"
+            "create trigger off before update on queue.message for each row execute function touch();"
+            "alter table queue.message disable trigger off");
+    ASSERT_EQ(refusal(db), "");
+
+    const rows kept = db.query(
+        "select right(id::text, 1), left(channel, 6), data::text, seq,"
+        " created_at is not null and updated_at is not null and updated_at < now() from queue.message"
+        " where channel not like 'xxx%' order by seq");
+    const rows expected = {{"2", "sports", "{\"n\":2}", "1", "t"},
+                           {"4", "", std::nullopt, "2", "t"},
+                           {"1", "news", std::nullopt, "3", "t"},
+                           {"3", "sports", "{\"n\": 1.50}", "4", "t"}};
+    EXPECT_EQ(kept, expected);
+    EXPECT_EQ(db.value("select seq from queue.message where channel like 'xxx%'"), "5");
+    EXPECT_EQ(db.query("select tgname, tgenabled from pg_trigger where tgname in ('touch', 'off')"
+                       " order by 1"),
+              (rows{{"off", "D"}, {"touch", "O"}}));
+    EXPECT_EQ(db.value("select count(*) from pg_trigger where tgname = 'new_insert_trigger'"), "0");
+    EXPECT_EQ(db.value("select to_regprocedure('queue.new_message_notify()')"), std::nullopt);
+    if (with_extension) {
+        EXPECT_NO_THROW(db.exec("drop extension \"uuid-ossp\""));
+    }
+
+    // New rows go on where the old ones end, of any size, and the old LISTEN still hears them.
+    connection listener = db.connect();
+    listener.exec("listen sports");
+    db.exec("insert into queue.message (channel, data) values ('sports', '{\"n\": 3}');"
+            "insert into queue.message (channel, data)"
+            " values ('big', to_json(repeat('x', 100000)))");
+    EXPECT_EQ(db.value("select seq from queue.message where channel = 'big'"), "7");
+    std::vector<notification> heard;
+    ASSERT_TRUE(eventually(5s, [&] { return !(heard = listener.notifications()).empty(); }));
+    ASSERT_EQ(heard.size(), 1u);
+    EXPECT_NE(heard[0].payload.find("\"data\":{\"n\": 3}"), std::string::npos) << heard[0].payload;
+    EXPECT_THROW(db.exec("insert into queue.message (channel) values (repeat('x', 300))"), postgres_error);
+}
+
+TEST(SqlUpgrade, AnEmptyOldTableStartsAtOne) {
+    database db(database::content::empty);
+    db.exec(old_schema(" default gen_random_uuid()"));
+    ASSERT_EQ(refusal(db), "");
+    EXPECT_EQ(db.value("select queue.head()"), "0");
+    db.exec("insert into queue.message (channel) values ('a')");
+    EXPECT_EQ(db.value("select queue.head()"), "1");
+}
+
+TEST(SqlUpgrade, TurnsJsonbIntoJson) {
+    database db(database::content::empty);
+    db.exec(old_schema("", "jsonb default '{}'"));
+    db.exec("insert into queue.message (id, channel, data) values (gen_random_uuid(), 'a', '{\"a\":1}')");
+    ASSERT_EQ(refusal(db), "");
+    EXPECT_EQ(db.query("select pg_typeof(data)::text, data::text from queue.message"),
+              (rows{{"json", "{\"a\": 1}"}}));
+}
+
+TEST(SqlUpgrade, SaysWhatIsWrongWithATableItCanNotUpgrade) {
+    database db(database::content::empty);
+    db.exec(old_schema("", "text", "bigint"));
+    const std::string problem = refusal(db);
+    EXPECT_NE(problem.find("column id is bigint, not uuid"), std::string::npos) << problem;
+    EXPECT_NE(problem.find("column data is text, not json"), std::string::npos) << problem;
+    EXPECT_EQ(db.value("select to_regclass('queue.log')"), std::nullopt);
+    EXPECT_EQ(db.value("select count(*) from pg_trigger where tgname = 'new_insert_trigger'"), "1");
+}
+
+TEST(SqlUpgrade, SaysThatIdIsNotUnique) {
+    database db(database::content::empty);
+    db.exec(old_schema("") + "alter table queue.message drop constraint message_pkey");
+    EXPECT_NE(refusal(db).find("id is neither"), std::string::npos);
+}
