@@ -1,0 +1,34 @@
+#pragma once
+
+#include <boost/system/result.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace pg {
+
+/// Why something asked of Postgres did not work.
+struct error {
+    enum class kind {
+        lost,    ///< the connection broke or timed out: whether it was done is unknown
+        refused, ///< the server said no (sqlstate), nothing was done
+    };
+    kind what = kind::lost;
+    std::string sqlstate; ///< five characters, or empty when unknown
+    std::string message;  ///< the server's or libpq's text, one line, without secrets
+
+    /// What kind of "no" it is, by SQLSTATE class.
+    bool is_data() const;       ///< 22xxx, 23xxx, P0001, 54001: this row can't be stored
+    bool is_permission() const; ///< 42501
+    bool is_schema() const;     ///< 42P01, 42703, 42883, 3F000, ...: the schema is missing or older
+    bool is_read_only() const;  ///< 25006: a standby
+    bool is_transient() const;  ///< 08xxx, 40xxx, 53xxx, 54000, 55P03, 57xxx: may work later
+};
+
+template <typename T>
+using outcome = boost::system::result<T, error>;
+
+[[noreturn]] void throw_exception_from_error(const error& error,
+                                             const boost::source_location& where);
+
+} // namespace pg
