@@ -1,0 +1,109 @@
+#include "ws/handshake.hpp"
+
+#include <boost/beast/http/rfc7230.hpp>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+namespace ws {
+namespace {
+
+namespace http = boost::beast::http;
+
+constexpr std::ptrdiff_t max_fields = 100;
+constexpr std::size_t max_subprotocols = 16;
+
+std::string text_of(const parsed_request& request, http::field name) {
+    const auto at = request.find(name);
+    return at == request.end() ? std::string() : std::string(at->value());
+}
+
+bool has_token(const parsed_request& request, http::field name, std::string_view token) {
+    const auto [first, last] = request.equal_range(name);
+    return std::any_of(first, last, [&](const auto& field) {
+        return http::token_list(field.value()).exists({token.data(), token.size()});
+    });
+}
+
+/// 16 bytes in base64: 22 characters and two for padding.
+bool is_key(std::string_view text) {
+    constexpr std::string_view alphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    return text.size() == 24 && text.substr(22) == "==" &&
+           text.substr(0, 22).find_first_not_of(alphabet) == text.npos;
+}
+
+/// RFC 6455 4.2.1. Beast 1.81 accepts any key, several of them, and a body behind the request.
+refusal upgrade_problem(const parsed_request& request) {
+    if (request.method() != http::verb::get)
+        return {400, "the handshake must be a GET"};
+    if (request.version() != 11)
+        return {400, "the handshake needs HTTP/1.1"};
+    if (!request.body().empty())
+        return {400, "the handshake has no body"};
+    if (request.count(http::field::sec_websocket_version) != 1 ||
+        request[http::field::sec_websocket_version] != "13")
+        return {426, "Sec-WebSocket-Version must be 13"};
+    if (request.count(http::field::sec_websocket_key) != 1 ||
+        !is_key(text_of(request, http::field::sec_websocket_key)))
+        return {400, "Sec-WebSocket-Key must be 16 bytes in base64, once"};
+    return {};
+}
+
+std::vector<std::string> subprotocols_of(const parsed_request& request) {
+    std::vector<std::string> names;
+    const auto [first, last] = request.equal_range(http::field::sec_websocket_protocol);
+    for (auto field = first; field != last; ++field)
+        for (const auto& name : http::token_list(field->value()))
+            if (names.size() < max_subprotocols)
+                names.emplace_back(name);
+    return names;
+}
+
+} // namespace
+
+refusal check_request(const parsed_request& request) {
+    if (std::distance(request.begin(), request.end()) > max_fields)
+        return {431, "too many header fields"};
+    // Two readers of one connection must not disagree on where a request ends.
+    const auto encodings = request.count(http::field::transfer_encoding);
+    const auto lengths = request.count(http::field::content_length);
+    if (lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0) ||
+        (encodings > 0 && (request.version() != 11 || !request.chunked())))
+        return {400, "unclear length of the body"};
+    // What decides about rights must not be said twice.
+    for (const auto name : {http::field::host, http::field::origin, http::field::authorization})
+        if (request.count(name) > 1)
+            return {400, "a header field that may occur once occurs twice"};
+    if (request.version() == 11 && request.count(http::field::host) == 0)
+        return {400, "no Host"};
+    if (request.version() != 10 && request.version() != 11)
+        return {400, "HTTP/1.0 or HTTP/1.1 only"};
+    if (request.target().empty() || request.target().front() != '/')
+        return {400, "the target must be a path"};
+    return {};
+}
+
+http_request describe_request(const parsed_request& request) {
+    http_request seen;
+    seen.method = std::string(request.method_string());
+    seen.target = std::string(request.target());
+    seen.path = seen.target.substr(0, seen.target.find('?'));
+    seen.host = text_of(request, http::field::host);
+    seen.has_origin = request.count(http::field::origin) > 0;
+    seen.origin = text_of(request, http::field::origin);
+    seen.authorization = text_of(request, http::field::authorization);
+    seen.wants_upgrade = has_token(request, http::field::upgrade, "websocket") &&
+                         has_token(request, http::field::connection, "upgrade");
+    if (!seen.wants_upgrade)
+        return seen;
+    auto problem = upgrade_problem(request);
+    seen.upgrade_status = problem.status;
+    seen.upgrade_problem = std::move(problem.text);
+    seen.subprotocols = subprotocols_of(request);
+    return seen;
+}
+
+} // namespace ws

@@ -1,0 +1,265 @@
+#include "tests/e2e/ws_server.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace {
+
+using namespace ws_test;
+
+/// Generous towards a busy machine, but far below the 150 s Beast would take by itself.
+constexpr auto soon = 5s;
+
+ws::socket_options impatient() {
+    ws::socket_options options;
+    options.close_timeout = 300ms;
+    return options;
+}
+
+TEST(WsClose, AnswersTheClientsClose) {
+    server echoing;
+    auto client = echoing.client();
+    EXPECT_TRUE(client.close(4001, "bye"));
+    EXPECT_TRUE(echoing.becomes_empty());
+    EXPECT_EQ(echoing.last_ending().code, 4001);
+    EXPECT_EQ(echoing.last_ending().reason, "bye");
+}
+
+TEST(WsClose, ClosesBehindWhatIsQueued) {
+    server closing([](ws::socket& socket) -> ws::asio::awaitable<void> {
+        for (int i = 0; i < 500; ++i)
+            socket.send(text(std::string(1000, 'x')));
+        co_await socket.close(1012, "restart");
+        socket.send(text("too late"));
+        EXPECT_TRUE(co_await socket.room());
+        EXPECT_FALSE(co_await socket.read());
+    });
+    auto client = closing.client();
+    for (int i = 0; i < 500; ++i)
+        ASSERT_TRUE(client.read());
+    EXPECT_EQ(client.read(), std::nullopt);
+    EXPECT_EQ(client.close_code(), 1012);
+    EXPECT_EQ(client.close_reason(), "restart");
+    EXPECT_TRUE(closing.becomes_empty());
+    EXPECT_EQ(closing.last_ending().code, 1012);
+}
+
+TEST(WsClose, ClosesAheadOfUnsentDataWhenAtOnce) {
+    server closing([](ws::socket& socket) -> ws::asio::awaitable<void> {
+        for (int i = 0; i < 500; ++i)
+            socket.send(text(std::string(1000, 'x')));
+        co_await socket.close(4403, "go away", true);
+    });
+    auto client = closing.client();
+    EXPECT_EQ(client.read(), std::nullopt);
+    EXPECT_EQ(client.close_code(), 4403);
+}
+
+TEST(WsClose, FinishesAHalfSentFrameBeforeTheCloseFrame) {
+    const std::string large(4'000'000, 'x');
+    server closing([&](ws::socket& socket) -> ws::asio::awaitable<void> {
+        socket.send(text(large));
+        socket.send(text("dropped"));
+        const auto all = socket.queued_bytes();
+        EXPECT_TRUE(co_await eventually([&] { return socket.queued_bytes() < all; }));
+        co_await socket.close(1001, "", true);
+    });
+    auto client = closing.client();
+    EXPECT_TRUE(client.read() == large);
+    EXPECT_EQ(client.read(), std::nullopt);
+    EXPECT_EQ(client.close_code(), 1001);
+}
+
+TEST(WsClose, ShortensAReasonThatIsTooLong) {
+    server closing([](ws::socket& socket) -> ws::asio::awaitable<void> {
+        std::string reason = "x";
+        for (int i = 0; i < 100; ++i)
+            reason += "\xc3\xa4";
+        co_await socket.close(1001, reason);
+    });
+    auto client = closing.client();
+    EXPECT_TRUE(client.wait_closed());
+    EXPECT_EQ(client.close_code(), 1001);
+    EXPECT_EQ(client.close_reason().size(), 123u);
+}
+
+TEST(WsClose, CutsAPeerThatNeverAnswersOurClose) {
+    server closing(
+        [](ws::socket& socket) -> ws::asio::awaitable<void> {
+            co_await socket.close(1001, "");
+            EXPECT_FALSE(co_await socket.read());
+        },
+        impatient());
+    auto deaf = closing.raw_socket();
+    EXPECT_EQ(deaf.read_to_end(soon), "\x88\x02\x03\xe9");
+    EXPECT_TRUE(deaf.closed());
+    EXPECT_TRUE(closing.becomes_empty(soon));
+    EXPECT_GE(closing.last_lifetime(), 300ms);
+}
+
+TEST(WsClose, EndsTheReadUnderWayAsWell) {
+    std::atomic<bool> read_ended = false;
+    server closing(
+        [&](ws::socket& socket) -> ws::asio::awaitable<void> {
+            const auto reader = [&]() -> ws::asio::awaitable<void> {
+                EXPECT_FALSE(co_await socket.read());
+                read_ended = true;
+            };
+            ws::asio::co_spawn(co_await ws::asio::this_coro::executor, reader(),
+                               ws::asio::detached);
+            co_await socket.close(1001, "");
+            EXPECT_TRUE(co_await eventually([&] { return read_ended.load(); }));
+        },
+        impatient());
+    auto deaf = closing.raw_socket();
+    EXPECT_TRUE(closing.becomes_empty(soon));
+    EXPECT_TRUE(read_ended);
+}
+
+TEST(WsClose, CutsAPeerThatClosesAndKeepsItsEndOpen) {
+    server echoing(echo, impatient());
+    auto lingering = echoing.raw_socket();
+    lingering.write(support::client_frame(8, "\x03\xe8"));
+    EXPECT_EQ(lingering.read_exactly(4), "\x88\x02\x03\xe8");
+    EXPECT_TRUE(echoing.becomes_empty(soon));
+    EXPECT_EQ(echoing.last_ending().code, 1000);
+}
+
+TEST(WsClose, CutsAPeerThatKeepsSendingAfterTheEnd) {
+    server echoing(echo, impatient());
+    auto chatty = echoing.raw_socket();
+    chatty.write(support::client_frame(8, "\x03\xe8"));
+    const std::string noise(100'000, 'x');
+    while (chatty.write(noise, 2s))
+        continue;
+    EXPECT_TRUE(echoing.becomes_empty(soon));
+}
+
+TEST(WsClose, CutsAPeerThatBreaksTheProtocol) {
+    server echoing(echo, impatient());
+    for (const std::string& bytes :
+         {std::string("\x81\x01x"),                // not masked
+          std::string("\x83\x80\x01\x02\x03\x04"), // opcode 3
+          std::string("\xc1\x80\x01\x02\x03\x04"), // RSV1 without an extension
+          std::string("\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff", 10)}) { // 2^64 - 1 bytes
+        auto client = echoing.raw_socket();
+        client.write(bytes + std::string(4, 'x'));
+        EXPECT_EQ(client.read_exactly(1), "\x88");
+        client.read_to_end(soon);
+        EXPECT_TRUE(client.closed());
+    }
+    EXPECT_TRUE(echoing.becomes_empty(soon));
+}
+
+TEST(WsClose, FindsASilentPeerWithinTwoPingIntervals) {
+    ws::socket_options options;
+    options.ping_interval = 200ms;
+    server echoing(echo, options);
+    auto silent = echoing.raw_socket();
+    EXPECT_EQ(silent.read_to_end(soon), std::string("\x89\x00", 2));
+    EXPECT_TRUE(silent.closed());
+    EXPECT_TRUE(echoing.becomes_empty(soon));
+    EXPECT_EQ(echoing.last_ending().code, 1006);
+    EXPECT_GE(echoing.last_lifetime(), 390ms);
+    EXPECT_LT(echoing.last_lifetime(), 2s); // 400 ms on a machine with nothing else to do
+}
+
+TEST(WsClose, KeepsAPeerThatAnswersPings) {
+    ws::socket_options options;
+    options.ping_interval = 200ms;
+    server echoing(echo, options);
+    auto client = echoing.client();
+    EXPECT_EQ(client.read(1500ms), std::nullopt);
+    EXPECT_FALSE(client.closed());
+    client.send("still here");
+    EXPECT_EQ(client.read(), "still here");
+}
+
+TEST(WsClose, DoesNotBlameAPeerNobodyReadsFrom) {
+    ws::socket_options options;
+    options.ping_interval = 50ms;
+    server busy(
+        [](ws::socket& socket) -> ws::asio::awaitable<void> {
+            co_await pause(400ms);
+            const auto message = co_await socket.read();
+            EXPECT_TRUE(message);
+            socket.send(text("late"));
+            co_await socket.flushed();
+        },
+        options);
+    auto client = busy.raw_socket();
+    client.write(support::client_frame(1, "hello"));
+    EXPECT_NE(client.read_until("late"), "");
+    EXPECT_FALSE(client.closed());
+}
+
+TEST(WsClose, KeepsAPeerThatIsOnlySlow) {
+    ws::socket_options options;
+    options.ping_interval = 200ms;
+    const std::string large(3'000'000, 'x');
+    server pouring(
+        [&](ws::socket& socket) -> ws::asio::awaitable<void> {
+            socket.send(text(large));
+            while (co_await socket.read())
+                continue;
+        },
+        options);
+    auto slow = pouring.raw_socket(16 * 1024); // has no time to answer pings
+    std::size_t read = slow.read_exactly(10).size();
+    while (read < large.size() && !slow.closed()) {
+        read += slow.read_exactly(std::min<std::size_t>(100'000, large.size() + 10 - read)).size();
+        support::eventually(40ms, [] { return false; });
+    }
+    EXPECT_EQ(read, large.size() + 10);
+}
+
+TEST(WsClose, AbortCutsInTheMiddleOfAWrite) {
+    server aborting([](ws::socket& socket) -> ws::asio::awaitable<void> {
+        socket.send(text(std::string(8'000'000, 'x')));
+        const auto all = socket.queued_bytes();
+        EXPECT_TRUE(co_await eventually([&] { return socket.queued_bytes() < all; }));
+        EXPECT_GT(socket.queued_bytes(), 0u);
+        socket.abort();
+        EXPECT_TRUE(co_await socket.flushed());
+        EXPECT_FALSE(co_await socket.read());
+        EXPECT_EQ(socket.queued_bytes(), 0u);
+    });
+    auto client = aborting.raw_socket();
+    client.read_to_end(soon);
+    EXPECT_TRUE(client.closed());
+    EXPECT_TRUE(aborting.becomes_empty(soon));
+}
+
+TEST(WsClose, AHandleMayGoWhileItIsReadWaitedForAndClosed) {
+    std::atomic<int> ended = 0;
+    server leaving([&](ws::socket& given) -> ws::asio::awaitable<void> {
+        std::optional<ws::socket> handle(std::move(given));
+        const auto executor = co_await ws::asio::this_coro::executor;
+        handle->send(text(std::string(8'000'000, 'x')));
+        const auto count = [&](auto&&...) { ++ended; };
+        ws::asio::co_spawn(executor, handle->read(), count);
+        ws::asio::co_spawn(executor, handle->room(), count);
+        ws::asio::co_spawn(executor, handle->flushed(), count);
+        ws::asio::co_spawn(executor, handle->close(1001, ""), count);
+        // room() ends with the close frame; the others wait.
+        EXPECT_TRUE(co_await eventually([&] { return ended == 1; }));
+        handle.reset();
+        EXPECT_TRUE(co_await eventually([&] { return ended == 4; }));
+    });
+    auto client = leaving.raw_socket();
+    client.read_to_end(soon);
+    EXPECT_TRUE(client.closed());
+    EXPECT_TRUE(support::eventually(soon, [&] { return ended == 4; }));
+}
+
+TEST(WsClose, EndsWithTheClientsReset) {
+    server echoing;
+    auto client = echoing.client();
+    client.abort();
+    EXPECT_TRUE(echoing.becomes_empty(soon));
+    EXPECT_EQ(echoing.last_ending().code, 1006);
+}
+
+} // namespace
