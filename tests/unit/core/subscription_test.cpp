@@ -108,7 +108,7 @@ TEST(Subscription, RandomOperationsGiveTheLogOnceInOrder) {
             tail.push(frame(ours ? "a" : "b", position, random() % 100));
             return ours;
         };
-        for (unsigned i = random() % 100; i > 0; --i) {
+        for (auto i = random() % 100; i > 0; --i) {
             grow();
         }
         const base::seq start = random() % 2 ? position : static_cast<base::seq>(random() % 50);

@@ -1,0 +1,57 @@
+#pragma once
+
+#include "base/observation.hpp"
+#include "core/backoff.hpp"
+#include "pg/connection.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace app {
+
+namespace asio = boost::asio;
+
+/// How every connection of the daemon is made.
+struct database_options {
+    std::string dsn;
+    std::string listen_dsn; ///< empty: dsn
+    bool migrate = false;
+    unsigned replay_connections = 2;
+    std::size_t max_delivery = 16 * 1024 * 1024;
+    std::chrono::milliseconds start_timeout{0};
+};
+
+/// One connection that comes back by itself: opens with backoff, says what happened.
+/// Owner: the loop that uses it. Thread: the Postgres side's. Lifetime: its owner's.
+class reopening_connection {
+public:
+    reopening_connection(asio::io_context& context, std::string dsn, std::string purpose,
+                         base::observer& observer);
+
+    /// One attempt, after the wait that backoff asks for. False: try again. The connection is a new
+    /// one, with nothing prepared.
+    asio::awaitable<bool> open();
+
+    bool is_open() const { return connection_ && connection_->alive(); }
+    pg::connection& operator*() { return *connection_; }
+    pg::connection* operator->() { return &*connection_; }
+
+    /// Lets go of a connection that failed (or is of no use), and says why.
+    void lost(const pg::error& why);
+    /// Closes without a word; also ends a wait for the next attempt soon.
+    void close();
+
+private:
+    asio::io_context& context_;
+    std::string dsn_;
+    std::string purpose_;
+    base::observer& observer_;
+    core::backoff backoff_;
+    std::optional<pg::connection> connection_;
+};
+
+} // namespace app

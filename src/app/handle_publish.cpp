@@ -1,0 +1,42 @@
+#include "app/session.hpp"
+
+#include "core/uuid.hpp"
+
+namespace app {
+
+asio::awaitable<void> session::handle(const wire::ref& ref, wire::publish verb) {
+    const shard_options& options = shard_.options();
+    if (verb.data.size() > options.max_publish_bytes) {
+        answer(ref, {base::errc::too_large,
+                     "data is " + std::to_string(verb.data.size()) + " bytes, messages.max_delivery "
+                     "allows " + std::to_string(options.max_publish_bytes)});
+        co_return;
+    }
+    if (publishes_in_flight_ >= options.max_publishes_in_flight) {
+        answer(ref, {base::errc::rate_limited,
+                     std::to_string(publishes_in_flight_) +
+                         " publishes of this session are unanswered; wait for receipts"});
+        co_return;
+    }
+    ++publishes_in_flight_;
+    publish_request request;
+    request.named = verb.id.has_value();
+    request.id = verb.id ? std::move(*verb.id) : core::make_uuid();
+    request.channel = std::move(verb.channel);
+    request.data = std::move(verb.data);
+    request.ref = ref;
+    request.from = weak_from_this();
+    request.arrived = std::chrono::steady_clock::now();
+    shard_.publish(std::move(request));
+}
+
+void session::take_receipt(publish_receipt receipt) {
+    --publishes_in_flight_;
+    if (receipt.answer) {
+        answer(*receipt.answer);
+    } else {
+        answer(receipt.request.ref, receipt.answer.error());
+    }
+}
+
+} // namespace app

@@ -1,0 +1,86 @@
+#pragma once
+
+#include "app/database.hpp"
+#include "app/signal.hpp"
+#include "core/publish_queue.hpp"
+#include "pg/message_store.hpp"
+#include "wire/frames.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace app {
+
+class session;
+
+/// A client's publish on its way to the table.
+struct publish_request {
+    std::string id;
+    std::string channel;
+    std::string data;
+    wire::ref ref;
+    std::weak_ptr<session> from;
+    std::size_t shard = 0; ///< whose thread `from` lives on
+    std::chrono::steady_clock::time_point arrived;
+    bool named = false;    ///< the client chose the id, so it can ask again safely
+    bool in_doubt = false; ///< sent once on a connection that broke before the answer
+};
+
+/// What became of it.
+struct publish_receipt {
+    publish_request request; ///< channel and data are empty by now
+    base::outcome<wire::ok> answer;
+};
+
+/// Turns publishes into INSERTs: one connection, one statement in flight, and all that arrives
+/// meanwhile is the next batch. A receipt says COMMIT. Each request gets exactly one receipt.
+/// Owner: app::server. Thread: the Postgres side's. Lifetime: the server's.
+class publisher {
+public:
+    /// Hands receipts to the shard of that number, on this thread.
+    using reply = std::function<void(std::size_t shard, std::vector<publish_receipt>)>;
+
+    publisher(asio::io_context& context, const database_options& options, std::size_t shards,
+              base::observer& observer, reply reply);
+
+    void submit(std::vector<publish_request> requests);
+
+    asio::awaitable<void> run();
+
+    /// No more requests are taken; returns when each one taken has its receipt, or at `deadline`.
+    asio::awaitable<void> drain(std::chrono::steady_clock::time_point deadline);
+    void stop();
+
+    std::size_t waiting() const { return queue_.size() + in_flight_; }
+
+private:
+    using batch = std::vector<publish_request>;
+
+    asio::awaitable<bool> ensure_open();
+    asio::awaitable<void> publish_batch(batch items);
+    asio::awaitable<void> publish_halves(batch items);
+    void answer(batch& items, const std::vector<pg::stored>& fates);
+    void refuse(batch& items, const base::failure& failure);
+    void refuse_expired();
+    void settle(publish_request&& request, base::outcome<wire::ok> answer);
+    void flush_receipts();
+
+    asio::io_context& context_;
+    base::observer& observer_;
+    reply reply_;
+    reopening_connection connection_;
+    core::publish_queue<publish_request> queue_;
+    std::vector<publish_request> in_doubt_; ///< to be sent again first, with the same ids
+    std::vector<std::vector<publish_receipt>> receipts_; ///< by shard, until flush_receipts()
+    signal wake_;
+    signal idle_;
+    std::size_t in_flight_ = 0;
+    bool draining_ = false;
+    bool stopping_ = false;
+};
+
+} // namespace app

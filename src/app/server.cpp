@@ -1,0 +1,212 @@
+#include "app/server.hpp"
+
+#include "app/notify_systemd.hpp"
+#include "app/signal.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+namespace app {
+
+namespace {
+
+constexpr std::chrono::milliseconds accept_pause{100};
+
+std::size_t shard_count(unsigned threads) {
+    return threads > 0 ? threads : std::max(std::thread::hardware_concurrency(), 1U);
+}
+
+shard_options shard_options_of(const config::settings& settings, std::size_t number,
+                               const std::string& version) {
+    shard_options options;
+    options.number = number;
+    options.tail_bytes = settings.messages.tail;
+    options.socket.max_frame = settings.websocket.max_frame;
+    options.socket.outbox_bytes = settings.websocket.outbox;
+    options.socket.ping_interval = settings.websocket.ping_interval;
+    options.socket.compression = settings.websocket.compression;
+    options.max_publish_bytes = settings.messages.max_delivery;
+    options.server_name = "pgherald/" + version;
+    return options;
+}
+
+} // namespace
+
+database_options database_options_of(const config::settings& settings) {
+    database_options options;
+    options.dsn = settings.postgres.dsn;
+    options.listen_dsn = settings.postgres.listen_dsn;
+    options.migrate = settings.postgres.migrate;
+    options.replay_connections = settings.postgres.replay_connections;
+    options.max_delivery = settings.messages.max_delivery;
+    options.start_timeout = settings.postgres.start_timeout;
+    return options;
+}
+
+server::server(const config::settings& settings, base::observer& observer,
+               const telemetry::log& log, const telemetry::metrics& metrics,
+               const std::string& version)
+    : observer_(observer), log_(log), metrics_(metrics), drain_timeout_(settings.server.drain_timeout),
+      max_sessions_(settings.server.max_sessions), context_(1),
+      tail_loop_(
+          context_, database_options_of(settings), observer,
+          [this](const batch_ptr& batch) {
+              for (const auto& shard : shards_) {
+                  shard->hand(batch);
+              }
+          },
+          [this](tail_loop::fatal why) { give_up(std::move(why)); }),
+      publisher_(context_, database_options_of(settings), shard_count(settings.server.threads),
+                 observer,
+                 [this](std::size_t number, std::vector<publish_receipt> receipts) {
+                     shards_[number]->hand(std::move(receipts));
+                 }),
+      replay_(context_, database_options_of(settings), observer),
+      acceptor_(context_, settings.server.listen), signals_(context_, SIGTERM, SIGINT, SIGHUP) {
+    for (std::size_t i = 0; i < shard_count(settings.server.threads); ++i) {
+        shards_.push_back(std::make_unique<shard>(
+            shard_options_of(settings, i, version), observer, replay_,
+            [this](std::vector<publish_request> requests) {
+                asio::post(context_, [this, requests = std::move(requests)]() mutable {
+                    publisher_.submit(std::move(requests));
+                });
+            }));
+    }
+    http_.allowed_origins = settings.websocket.allowed_origins;
+    http_.ready = [this] { return ready(); };
+    http_.metrics = [this] { return render_metrics(); };
+    http_.enter = [this] {
+        if (sessions_.fetch_add(1) < max_sessions_) {
+            return true;
+        }
+        sessions_.fetch_sub(1);
+        return false;
+    };
+    http_.leave = [this] { sessions_.fetch_sub(1); };
+}
+
+server::~server() = default;
+
+int server::run() {
+    std::signal(SIGPIPE, SIG_IGN);
+    for (const auto& shard : shards_) {
+        shard->start();
+    }
+    asio::co_spawn(context_, tail_loop_.run(), asio::detached);
+    asio::co_spawn(context_, publisher_.run(), asio::detached);
+    asio::co_spawn(context_, accept(), asio::detached);
+    asio::co_spawn(context_, watch_signals(), asio::detached);
+    observer_.observe(base::observed::listening{acceptor_.local_address()});
+    notify_systemd("READY=1\nSTATUS=listening on " + acceptor_.local_address());
+    context_.run();
+    for (const auto& shard : shards_) {
+        shard->stop();
+    }
+    for (const auto& shard : shards_) {
+        shard->join();
+    }
+    // What shards asked of this side in their last moments is answered, into their closed doors.
+    context_.restart();
+    context_.poll();
+    return exit_code_;
+}
+
+void server::give_up(tail_loop::fatal why) {
+    exit_code_ = why.exit_code;
+    if (!stopping_) {
+        asio::co_spawn(context_, drain(std::move(why.message)), asio::detached);
+    }
+}
+
+asio::awaitable<void> server::accept() {
+    std::size_t next = 0;
+    while (!stopping_) {
+        shard& to = *shards_[next++ % shards_.size()];
+        auto socket = co_await acceptor_.accept(to.context());
+        if (socket) {
+            asio::co_spawn(to.context(), serve_connection(to, http_, std::move(*socket)),
+                           asio::detached);
+        } else if (!stopping_ && socket.error() != asio::error::connection_aborted) {
+            // Out of descriptors or memory: those who are connected go on, nothing spins.
+            observer_.observe(
+                base::observed::accept_paused{socket.error().message(), accept_pause});
+            co_await pause(accept_pause);
+        }
+    }
+}
+
+asio::awaitable<void> server::watch_signals() {
+    while (true) {
+        const auto [error, number] =
+            co_await signals_.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (error) {
+            co_return;
+        }
+        if (number == SIGHUP) {
+            observer_.observe(base::observed::reload_asked{});
+        } else if (stopping_) {
+            // Asked twice: whoever asks wants it gone, not clean.
+            std::_Exit(exit_code_ != 0 ? exit_code_ : 128 + number);
+        } else {
+            asio::co_spawn(context_,
+                           drain(number == SIGTERM ? std::string("SIGTERM") : std::string("SIGINT")),
+                           asio::detached);
+        }
+    }
+}
+
+/// Stop accepting, finish publishes, flush and close sessions, then the connections.
+asio::awaitable<void> server::drain(std::string reason) {
+    stopping_ = true;
+    observer_.observe(base::observed::draining{reason});
+    notify_systemd("STOPPING=1");
+    const auto deadline = std::chrono::steady_clock::now() + drain_timeout_;
+    acceptor_.close();
+    co_await publisher_.drain(deadline);
+    std::size_t cut = 0;
+    for (const auto& shard : shards_) {
+        cut += co_await asio::co_spawn(shard->context(), shard->drain(deadline),
+                                       asio::use_awaitable);
+    }
+    publisher_.stop();
+    tail_loop_.stop();
+    replay_.stop();
+    signals_.cancel();
+    observer_.observe(base::observed::drained{cut});
+}
+
+asio::awaitable<bool> server::ready() {
+    const auto look = [this]() -> asio::awaitable<bool> {
+        const base::tail_state state = tail_loop_.state();
+        co_return state.listening && state.caught_up && !stopping_;
+    };
+    co_return co_await asio::co_spawn(context_, look(), asio::use_awaitable);
+}
+
+asio::awaitable<std::string> server::render_metrics() {
+    const auto look = [this]() -> asio::awaitable<base::tail_state> {
+        base::tail_state state = tail_loop_.state();
+        state.publish_queue = publisher_.waiting();
+        co_return state;
+    };
+    const base::tail_state state = co_await asio::co_spawn(context_, look(), asio::use_awaitable);
+    std::vector<base::shard_counts> counts;
+    for (const auto& shard : shards_) {
+        const auto count = [](app::shard& one) -> asio::awaitable<base::shard_counts> {
+            co_return one.snapshot();
+        };
+        counts.push_back(
+            co_await asio::co_spawn(shard->context(), count(*shard), asio::use_awaitable));
+    }
+    co_return metrics_.render(counts, state, log_.dropped());
+}
+
+} // namespace app

@@ -1,0 +1,237 @@
+#include "app/session.hpp"
+
+#include "app/message_frame.hpp"
+#include "app/signal.hpp"
+#include "core/uuid.hpp"
+#include "wire/decode.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <algorithm>
+
+namespace app {
+
+namespace {
+
+/// After a page could not be read: Postgres is away, its return is not announced to sessions.
+constexpr std::chrono::milliseconds page_retry{500};
+
+} // namespace
+
+session::session(shard& shard, ws::socket socket, std::string peer)
+    : shard_(shard), socket_(std::move(socket)), id_(core::make_uuid()), peer_(std::move(peer)) {
+    shard_.add(*this);
+    ++shard_.counts().sessions_total;
+    shard_.observer().observe(base::observed::session_opened{id_, peer_});
+}
+
+session::~session() {
+    for (const auto& [channel, who] : subscriptions_) {
+        shard_.hub().remove(channel, *who);
+    }
+    shard_.remove(*this);
+    const ws::ending ending = socket_.ending();
+    shard_.observer().observe(base::observed::session_closed{id_, ending.code, ending.reason});
+}
+
+asio::awaitable<void> session::run() {
+    welcome();
+    while (true) {
+        const auto incoming = co_await socket_.read();
+        if (!incoming) {
+            co_return;
+        }
+        ++shard_.counts().frames_in;
+        shard_.counts().bytes_in += incoming->bytes.size();
+        if (closing_) {
+            continue; // what comes behind our close frame is not acted on, only the answer counts
+        }
+        if (incoming->binary) {
+            bad_frame({}, {base::errc::malformed, "frames are text; this one is binary"});
+        } else {
+            co_await handle(incoming->bytes);
+        }
+        // A client that asks for much and reads nothing waits here; one that only reads its messages
+        // slowly is still heard, since those alone never fill twice the outbox.
+        if (socket_.queued_bytes() > 2 * shard_.options().socket.outbox_bytes) {
+            co_await socket_.room();
+        }
+    }
+}
+
+asio::awaitable<void> session::handle(std::string_view text) {
+    auto frame = wire::decode(text);
+    if (!frame) {
+        bad_frame(frame.error().ref, frame.error().failure);
+        co_return;
+    }
+    const auto dispatch = [this, &frame](auto& verb) { return handle(frame->ref, std::move(verb)); };
+    auto answering = std::visit(dispatch, frame->verb);
+    co_await std::move(answering);
+}
+
+void session::welcome() {
+    const auto& options = shard_.options();
+    wire::welcome frame;
+    frame.session = id_;
+    frame.epoch = shard_.epoch();
+    frame.head = shard_.position();
+    frame.auth_required = false;
+    frame.ping_interval_seconds = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(options.socket.ping_interval).count());
+    frame.max_frame = options.socket.max_frame;
+    frame.server = options.server_name;
+    send(make_frame([&](std::string& out) { wire::append_welcome(out, frame); }));
+}
+
+void session::send(base::frame_ptr frame) {
+    ++shard_.counts().frames_out;
+    shard_.counts().bytes_out += frame->bytes().size();
+    socket_.send(std::move(frame));
+}
+
+void session::answer(const wire::ok& ok) {
+    send(make_frame([&](std::string& out) { wire::append_ok(out, ok); }));
+}
+
+void session::answer(const wire::ref& ref, const base::failure& failure) {
+    ++shard_.counts().errors;
+    send(make_frame([&](std::string& out) { wire::append_error(out, ref, failure); }));
+}
+
+/// A bad frame is answered and costs nothing else, unless they keep coming.
+void session::bad_frame(const wire::ref& ref, const base::failure& failure) {
+    shard_.observer().observe(base::observed::bad_frame{
+        id_, std::string(base::name_of(failure.code)), failure.message});
+    answer(ref, failure);
+    if (strikes_.strike(std::chrono::steady_clock::now())) {
+        close(wire::close_code::too_many_malformed);
+    }
+}
+
+void session::close(wire::close_code code) {
+    if (closing_) {
+        return;
+    }
+    closing_ = true;
+    asio::co_spawn(shard_.context(), finish(shared_from_this(), code), asio::detached);
+}
+
+asio::awaitable<void> session::finish(std::shared_ptr<session>, wire::close_code code) {
+    std::string reason(wire::reason_of(code));
+    co_await socket_.close(static_cast<std::uint16_t>(code), std::move(reason));
+}
+
+session::held& session::hold(const std::string& channel, core::subscription state) {
+    held& who = *subscriptions_.emplace(channel, std::make_unique<held>(*this, channel, state))
+                     .first->second;
+    shard_.hub().add(channel, who);
+    if (!state.live()) {
+        behind_.push_back(&who);
+        pump();
+    }
+    return who;
+}
+
+void session::held::offer(const base::frame_ptr& frame) {
+    const bool was_live = state.live();
+    if (state.offer(frame->seq(), owner.socket_.has_room())) {
+        ++owner.shard_.counts().deliveries;
+        owner.send(frame);
+    } else if (was_live && !state.live()) {
+        owner.fell_behind(*this);
+    }
+}
+
+void session::fell_behind(held& who) {
+    ++shard_.counts().fell_behind;
+    behind_.push_back(&who);
+    if (!waiting_for_room_) {
+        waiting_for_room_ = true;
+        asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
+    }
+}
+
+asio::awaitable<void> session::pump_when_room(std::shared_ptr<session>) {
+    const auto over = co_await socket_.room();
+    waiting_for_room_ = false;
+    if (!over) {
+        pump();
+    }
+}
+
+/// Gives every subscription that is behind what it lacks, as far as there is room; the one that
+/// took the room goes to the end of the line.
+void session::pump() {
+    if (closing_) {
+        return;
+    }
+    for (std::size_t left = behind_.size(); left > 0; --left) {
+        held* const who = behind_.front();
+        behind_.erase(behind_.begin());
+        pump(*who);
+        if (!who->state.live()) {
+            behind_.push_back(who);
+        }
+    }
+    const bool stuck = std::ranges::any_of(
+        behind_, [](const held* who) { return !who->state.reading(); });
+    if (stuck && !waiting_for_room_) {
+        waiting_for_room_ = true;
+        asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
+    }
+}
+
+void session::pump(held& who) {
+    while (true) {
+        auto step = who.state.next(shard_.tail(), who.channel, shard_.position(),
+                                   socket_.has_room());
+        if (auto* frame = std::get_if<core::subscription::send>(&step)) {
+            ++shard_.counts().deliveries;
+            send(std::move(frame->frame));
+        } else if (auto* ask = std::get_if<core::subscription::read_page>(&step)) {
+            asio::co_spawn(shard_.context(),
+                           read_page(shared_from_this(), who.channel, who.ticket, *ask),
+                           asio::detached);
+            return;
+        } else if (auto* there = std::get_if<core::subscription::caught_up>(&step)) {
+            send(make_frame([&](std::string& out) {
+                wire::append_live(out, who.channel, there->seq);
+            }));
+            return;
+        } else {
+            return;
+        }
+    }
+}
+
+asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string channel,
+                                         std::uint64_t ticket,
+                                         core::subscription::read_page ask) {
+    replay::request what{channel, ask.after, ask.upto, ask.limit};
+    const auto page = co_await shard_.replay().read(std::move(what));
+    if (!page) {
+        co_await pause(page_retry);
+    }
+    const auto found = subscriptions_.find(channel);
+    if (closing_ || found == subscriptions_.end() || found->second->ticket != ticket) {
+        co_return;
+    }
+    core::subscription& state = found->second->state;
+    if (!page) {
+        state.page_failed();
+    } else {
+        state.page_begins();
+        for (const base::frame_ptr& frame : (*page)->frames) {
+            if (state.take(frame->seq(), socket_.has_room())) {
+                ++shard_.counts().deliveries;
+                send(frame);
+            }
+        }
+        state.page_ends(ask.upto, (*page)->more);
+    }
+    pump();
+}
+
+} // namespace app

@@ -1,0 +1,91 @@
+#pragma once
+
+#include "app/shard.hpp"
+#include "core/hub.hpp"
+#include "core/strikes.hpp"
+#include "core/subscription.hpp"
+#include "wire/close_code.hpp"
+#include "wire/frames.hpp"
+#include "ws/socket.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace app {
+
+/// One client's life on one socket: reads frames, answers them, gives its subscriptions what their
+/// cursors lack. The verbs are in handle_*.cpp, one file each.
+/// Owner: its connection's coroutine (app/connection.cpp). Thread: the shard's. Lifetime: run();
+/// work still under way elsewhere holds it weakly.
+class session : public std::enable_shared_from_this<session> {
+public:
+    session(shard& shard, ws::socket socket, std::string peer);
+    ~session();
+    session(const session&) = delete;
+    session& operator=(const session&) = delete;
+
+    /// From welcome to the end of the socket.
+    asio::awaitable<void> run();
+
+    void take_receipt(publish_receipt receipt);
+
+    /// Closes once, the first code wins; run() returns soon after.
+    void close(wire::close_code code);
+    void abort() { socket_.abort(); }
+
+private:
+    /// A subscription with what ties it to this session.
+    struct held final : core::subscriber {
+        held(session& owner, std::string_view channel, core::subscription state)
+            : owner(owner), channel(channel), state(state), ticket(++owner.last_ticket_) {}
+
+        void offer(const base::frame_ptr& frame) override;
+
+        session& owner;
+        std::string channel;
+        core::subscription state;
+        std::uint64_t ticket; ///< tells it from a later subscription on the same channel
+    };
+
+    asio::awaitable<void> handle(std::string_view text);
+    asio::awaitable<void> handle(const wire::ref& ref, wire::auth verb);
+    asio::awaitable<void> handle(const wire::ref& ref, wire::subscribe verb);
+    asio::awaitable<void> handle(const wire::ref& ref, wire::unsubscribe verb);
+    asio::awaitable<void> handle(const wire::ref& ref, wire::publish verb);
+    asio::awaitable<void> handle(const wire::ref& ref, wire::history verb);
+    asio::awaitable<void> handle(const wire::ref& ref, wire::ack verb);
+    asio::awaitable<void> handle(const wire::ref& ref, wire::ping verb);
+
+    void welcome();
+    void send(base::frame_ptr frame);
+    void answer(const wire::ok& ok);
+    void answer(const wire::ref& ref, const base::failure& failure);
+    void bad_frame(const wire::ref& ref, const base::failure& failure);
+
+    held& hold(const std::string& channel, core::subscription state);
+    void fell_behind(held& who);
+    void pump();
+    void pump(held& who);
+    asio::awaitable<void> pump_when_room(std::shared_ptr<session> self);
+    asio::awaitable<void> read_page(std::shared_ptr<session> self, std::string channel,
+                                    std::uint64_t ticket, core::subscription::read_page ask);
+    asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code);
+
+    shard& shard_;
+    ws::socket socket_;
+    std::string id_;
+    std::string peer_;
+    std::map<std::string, std::unique_ptr<held>, std::less<>> subscriptions_;
+    std::vector<held*> behind_;
+    core::strikes strikes_;
+    std::uint64_t last_ticket_ = 0;
+    std::size_t publishes_in_flight_ = 0;
+    bool waiting_for_room_ = false;
+    bool closing_ = false;
+};
+
+} // namespace app

@@ -1,0 +1,123 @@
+#include "app/shard.hpp"
+
+#include "app/session.hpp"
+#include "app/signal.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+
+namespace app {
+
+namespace {
+
+/// Deliveries made in one go before others on this thread get their turn.
+constexpr std::size_t deliveries_per_turn = 16'384;
+
+} // namespace
+
+shard::shard(const shard_options& options, base::observer& observer, app::replay& replay,
+             std::function<void(std::vector<publish_request>)> publish)
+    : options_(options), observer_(observer), replay_(replay), publish_(std::move(publish)),
+      tail_(options.tail_bytes), context_(1), turn_(context_), work_(context_.get_executor()) {}
+
+shard::~shard() {
+    stop();
+    join();
+}
+
+void shard::start() {
+    thread_ = std::thread([this] { context_.run(); });
+}
+
+void shard::stop() {
+    // Drained, what is left are connections that never became sessions.
+    context_.stop();
+}
+
+void shard::join() {
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+void shard::hand(batch_ptr batch) {
+    asio::post(context_, [this, batch = std::move(batch)]() mutable {
+        batches_.push_back(std::move(batch));
+        if (batches_.size() == 1) {
+            deliver();
+        }
+    });
+}
+
+void shard::hand(std::vector<publish_receipt> receipts) {
+    asio::post(context_, [receipts = std::move(receipts)]() mutable {
+        for (publish_receipt& receipt : receipts) {
+            if (const auto to = receipt.request.from.lock()) {
+                to->take_receipt(std::move(receipt));
+            }
+        }
+    });
+}
+
+/// Fans out what was handed in, in order, giving way after every deliveries_per_turn.
+void shard::deliver() {
+    std::size_t made = 0;
+    while (!batches_.empty()) {
+        const batch& now = *batches_.front();
+        if (next_frame_ == 0) {
+            epoch_ = now.epoch;
+            if (now.restart) {
+                tail_.reset(now.position);
+                position_ = now.position;
+            }
+        }
+        while (next_frame_ < now.frames.size()) {
+            if (made >= deliveries_per_turn) {
+                asio::post(context_, [this] { deliver(); });
+                return;
+            }
+            const base::frame_ptr& frame = now.frames[next_frame_++];
+            position_ = frame->seq();
+            tail_.push(frame);
+            made += 1 + hub_.fan_out(frame);
+        }
+        position_ = now.position;
+        next_frame_ = 0;
+        batches_.pop_front();
+    }
+}
+
+void shard::publish(publish_request request) {
+    request.shard = options_.number;
+    published_.push_back(std::move(request));
+    if (published_.size() == 1) {
+        asio::post(context_, [this] { publish_(std::exchange(published_, {})); });
+    }
+}
+
+base::shard_counts shard::snapshot() const {
+    base::shard_counts now = counts_;
+    now.sessions = sessions_.size();
+    now.subscriptions = hub_.subscriptions();
+    now.channels = hub_.channels();
+    now.tail_bytes = tail_.bytes();
+    return now;
+}
+
+asio::awaitable<std::size_t> shard::drain(std::chrono::steady_clock::time_point deadline) {
+    draining_ = true;
+    for (session* who : sessions_) {
+        who->close(wire::close_code::restart);
+    }
+    while (!sessions_.empty() && std::chrono::steady_clock::now() < deadline) {
+        co_await pause(std::chrono::milliseconds(5));
+    }
+    const std::size_t cut = sessions_.size();
+    for (session* who : sessions_) {
+        who->abort();
+    }
+    co_return cut;
+}
+
+} // namespace app

@@ -1,0 +1,113 @@
+// pgherald: rows of a Postgres table to WebSocket clients, nothing lost. From here down the program
+// reads as it is built: command line, settings, observers, server.
+#include "app/migrate.hpp"
+#include "app/migrations.hpp"
+#include "app/server.hpp"
+#include "config/command_line.hpp"
+#include "config/config.hpp"
+#include "telemetry/log.hpp"
+#include "telemetry/metrics.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+constexpr int exit_internal = 70;
+constexpr int exit_configuration = 78;
+
+/// Log and metrics are two readers of one stream of observations.
+class observers final : public base::observer {
+public:
+    observers(base::observer& first, base::observer& second) : readers_{&first, &second} {}
+    void observe(const base::observation& what) override {
+        for (base::observer* reader : readers_) {
+            reader->observe(what);
+        }
+    }
+
+private:
+    std::array<base::observer*, 2> readers_;
+};
+
+std::optional<std::string> from_environment(std::string_view name) {
+    const char* const value = std::getenv(std::string(name).c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+std::vector<std::string> names_in_environment() {
+    std::vector<std::string> names;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view text = *entry;
+        names.emplace_back(text.substr(0, text.find('=')));
+    }
+    return names;
+}
+
+/// The settings, or nothing after saying what is wrong with them.
+std::optional<config::settings> load(const std::optional<std::filesystem::path>& file) {
+    config::loaded loaded = config::load(file, from_environment);
+    std::ranges::move(config::check_environment_names(names_in_environment()),
+                      std::back_inserter(loaded.problems));
+    if (!loaded.problems.empty()) {
+        std::cerr << config::describe(loaded.problems);
+        return std::nullopt;
+    }
+    return std::move(loaded.values);
+}
+
+int run(const config::say& verb) {
+    (verb.exit_code == 0 ? std::cout : std::cerr) << verb.text;
+    return verb.exit_code;
+}
+
+int run(const config::check& verb) {
+    if (!load(verb.config)) {
+        return exit_configuration;
+    }
+    std::cout << "the configuration is valid\n";
+    return EXIT_SUCCESS;
+}
+
+int run(const config::migrate& verb) {
+    if (verb.print) {
+        std::cout << app::migrations_as_text();
+        return EXIT_SUCCESS;
+    }
+    const auto settings = load(verb.config);
+    return settings ? app::run_migrate(app::database_options_of(*settings)) : exit_configuration;
+}
+
+int run(const config::serve& verb) {
+    const auto settings = load(verb.config);
+    if (!settings) {
+        return exit_configuration;
+    }
+    telemetry::log log({static_cast<telemetry::level>(settings->log.level),
+                        static_cast<telemetry::format>(settings->log.format)});
+    telemetry::metrics metrics(PGHERALD_VERSION);
+    observers all(log, metrics);
+    all.observe(base::observed::started{PGHERALD_VERSION});
+    try {
+        app::server server(*settings, all, log, metrics, PGHERALD_VERSION);
+        return server.run();
+    } catch (const std::exception& error) {
+        all.observe(base::observed::internal_error{error.what()});
+        return exit_internal;
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const config::command command = config::parse_command_line(argc, argv, PGHERALD_VERSION);
+    return std::visit([](const auto& verb) { return run(verb); }, command);
+}

@@ -1,0 +1,154 @@
+// Postgres comes and goes: sessions stay, and every connected client has every message once, in
+// order.
+#include "tests/support/daemon.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/herald_client.hpp"
+#include "tests/support/postgres.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using support::herald_client;
+
+/// The seqs of a channel's rows, in order: the truth.
+std::vector<std::int64_t> table(support::database& db, const std::string& channel) {
+    std::vector<std::int64_t> seqs;
+    for (const auto& row :
+         db.query("select seq from queue.message where channel = $1 order by seq", channel)) {
+        seqs.push_back(std::stoll(*row[0]));
+    }
+    return seqs;
+}
+
+bool ready(support::daemon& daemon) {
+    return support::eventually(30s, [&] { return daemon.status_of("/readyz") == 200; });
+}
+
+TEST(Faults, ConnectedClientsMissNothingThroughFiveCrashesUnderLoad) {
+    support::postgres_server server({.fsync = true});
+    support::database db(server);
+    support::daemon daemon({.dsn = db.conninfo()});
+    std::vector<herald_client> clients;
+    for (int i = 0; i < 6; ++i) {
+        clients.emplace_back(daemon.port());
+        clients.back().subscribe(i % 2 == 0 ? "even" : "odd");
+    }
+
+    std::atomic<bool> writing = true;
+    std::thread writer([&] {
+        // Connections break at each crash; what was committed then is for the table to say.
+        int n = 0;
+        while (writing) {
+            try {
+                support::connection connection(db.conninfo());
+                for (; writing; ++n) {
+                    connection.query("insert into queue.message (channel, data) "
+                                     "select c, to_json($1::int) from unnest($2::text[]) c",
+                                     n, n % 3 == 0 ? "{even,odd,even}" : "{odd,even}");
+                }
+            } catch (const support::postgres_error&) {
+                std::this_thread::yield();
+            }
+        }
+    });
+    for (int crash = 0; crash < 5; ++crash) {
+        server.restart("immediate");
+        EXPECT_TRUE(ready(daemon)) << daemon.log();
+    }
+    writing = false;
+    writer.join();
+    db.exec("insert into queue.message (channel, data) values ('even', '\"end\"'), ('odd', '\"end\"')");
+
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        std::vector<std::int64_t> got;
+        while (true) {
+            const auto message = clients[i].next("message", 20s);
+            got.push_back(message.number("seq"));
+            if (message.at("data") == "end") {
+                break;
+            }
+        }
+        EXPECT_EQ(got, table(db, i % 2 == 0 ? "even" : "odd"));
+        EXPECT_GT(got.size(), 10U);
+    }
+    EXPECT_GE(daemon.metric("pgherald_postgres_reconnects_total{purpose=\"listen\"}"), 5);
+}
+
+TEST(Faults, KilledBackendsAreReplacedAndNothingIsMissed) {
+    support::database db;
+    support::daemon daemon({.dsn = db.conninfo()});
+    herald_client client(daemon.port());
+    client.subscribe("k");
+    int sent = 0;
+    for (const char* purpose : {"listen", "tail", "publish"}) {
+        // The message is committed in the moment of the cut: nobody rings for it.
+        db.query("select pg_terminate_backend(pid) from pg_stat_activity "
+                 "where datname = current_database() and application_name = $1",
+                 std::string("pgherald/") + purpose);
+        db.query("insert into queue.message (channel, data) values ('k', to_json($1::int))", sent);
+        EXPECT_EQ(client.next("message").at("data"), std::to_string(sent)) << purpose;
+        ++sent;
+        client.socket.send(R"({"type":"publish","ref":1,"channel":"k","data":)" +
+                           std::to_string(sent) + "}");
+        for (int frames = 0; frames < 2; ++frames) {
+            const auto frame = client.next();
+            EXPECT_TRUE(frame.type() == "ok" || frame.at("data") == std::to_string(sent))
+                << *frame.text;
+        }
+        ++sent;
+    }
+    EXPECT_EQ(db.value("select count(*) from queue.message"), std::to_string(sent));
+    EXPECT_TRUE(ready(daemon));
+}
+
+TEST(Faults, PublishesInFlightThroughACrashAreStoredOnceAndTold) {
+    support::postgres_server server({.fsync = true});
+    support::database db(server);
+    support::daemon daemon({.dsn = db.conninfo()});
+    herald_client client(daemon.port());
+    constexpr int count = 600;
+    for (int i = 0; i < count; ++i) {
+        client.socket.send(R"({"type":"publish","channel":"p","ref":)" + std::to_string(i) +
+                           R"(,"data":)" + std::to_string(i) + "}");
+        if (i == count / 2) {
+            server.restart("immediate");
+        }
+    }
+    std::vector<std::string> stored;
+    for (int i = 0; i < count; ++i) {
+        const auto frame = client.next("", 20s);
+        if (frame.type() == "ok") {
+            EXPECT_EQ(frame.object.find("duplicate"), nullptr) << "its own retry is no duplicate";
+            stored.push_back(frame.at("ref"));
+            EXPECT_EQ(db.value("select data::text from queue.message where id = $1 and seq = $2",
+                               frame.at("id"), frame.number("seq")),
+                      frame.at("ref"));
+        } else {
+            EXPECT_EQ(frame.at("code"), "unavailable");
+        }
+    }
+    std::ranges::sort(stored);
+    EXPECT_EQ(std::ranges::unique(stored).begin(), stored.end());
+    EXPECT_EQ(db.value("select count(*) = count(distinct data::text) from queue.message"), "t");
+    EXPECT_GT(stored.size(), 100U);
+}
+
+TEST(Faults, ADroppedRowDoesNotStopTheOthers) {
+    support::database db;
+    support::daemon daemon({.dsn = db.conninfo()});
+    herald_client client(daemon.port());
+    client.subscribe("r");
+    db.exec("begin; insert into queue.message (channel) values ('r'); rollback;"
+            "insert into queue.message (channel, data) values ('r', '1')");
+    EXPECT_EQ(client.next("message").at("data"), "1");
+}
+
+} // namespace

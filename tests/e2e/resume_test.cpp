@@ -1,0 +1,141 @@
+// Cursors: resuming, replaying, falling behind and catching up are one thing.
+#include "tests/support/daemon.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/herald_client.hpp"
+#include "tests/support/postgres.hpp"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+namespace {
+
+using support::herald_client;
+
+std::vector<std::int64_t> table(support::database& db, const std::string& channel,
+                                std::int64_t after = 0) {
+    std::vector<std::int64_t> seqs;
+    for (const auto& row : db.query("select seq from queue.message where channel = $1 and seq > $2 "
+                                    "order by seq",
+                                    channel, after)) {
+        seqs.push_back(std::stoll(*row[0]));
+    }
+    return seqs;
+}
+
+void insert(support::database& db, const std::string& channel, int count,
+            std::size_t bytes = 10) {
+    db.query("insert into queue.message (channel, data) "
+             "select $1, to_json(repeat('x', $2::int)) from generate_series(1, $3::int)",
+             channel, bytes, count);
+}
+
+std::string after(std::int64_t seq) {
+    return ",\"after\":" + std::to_string(seq);
+}
+
+/// With a tail of nothing every replay comes from the table.
+class Resume : public testing::TestWithParam<const char*> {
+protected:
+    support::database db;
+    support::daemon daemon{{.dsn = db.conninfo(), .settings = {{"MESSAGES_TAIL", GetParam()}}}};
+};
+
+TEST_P(Resume, FromASeqThenLive) {
+    herald_client first(daemon.port());
+    first.subscribe("r");
+    insert(db, "r", 50);
+    insert(db, "other", 50);
+    const auto seen = first.next_seqs(20);
+    insert(db, "r", 3'000);
+
+    herald_client second(daemon.port());
+    second.subscribe("r", after(seen.back()));
+    const auto expected = table(db, "r", seen.back());
+    EXPECT_EQ(second.next_seqs(expected.size()), expected);
+    EXPECT_GE(second.next("live").number("seq"), expected.back());
+    insert(db, "r", 1);
+    EXPECT_EQ(second.next_seqs(1), table(db, "r", expected.back()));
+}
+
+TEST_P(Resume, FromTheStartWhileWritersGoOn) {
+    insert(db, "r", 5'000);
+    herald_client client(daemon.port());
+    client.subscribe("r", R"(,"after":"start")");
+    insert(db, "r", 500);
+    const auto expected = table(db, "r");
+    EXPECT_EQ(client.next_seqs(expected.size()), expected);
+}
+
+TEST_P(Resume, AnEmptyReplayIsLiveAtOnce) {
+    insert(db, "other", 3);
+    herald_client client(daemon.port());
+    const auto ok = client.subscribe("r", after(0));
+    EXPECT_EQ(client.next("live").number("seq"), ok.number("head"));
+}
+
+TEST_P(Resume, ASlowClientGetsEverythingOnceOnTheSameSocket) {
+    herald_client slow(daemon.port(), {.receive_buffer = 4'096});
+    herald_client quick(daemon.port());
+    slow.subscribe("s");
+    quick.subscribe("s");
+    for (int i = 0; i < 20; ++i) {
+        insert(db, "s", 100, 8'000);
+    }
+    const auto expected = table(db, "s");
+    EXPECT_EQ(quick.next_seqs(expected.size()), expected) << "nobody else is delayed";
+    EXPECT_GE(daemon.metric("pgherald_fell_behind_total"), 1);
+    EXPECT_EQ(slow.next_seqs(expected.size()), expected);
+    slow.next("live");
+}
+
+INSTANTIATE_TEST_SUITE_P(Tails, Resume, testing::Values("64MiB", "0"),
+                         [](const auto& tested) {
+                             return std::string(tested.param) == "0" ? "FromTheTable"
+                                                                     : "FromTheTail";
+                         });
+
+TEST(ResumeEdges, ACursorBeyondTheLogIsReset) {
+    support::database db;
+    support::daemon daemon({.dsn = db.conninfo()});
+    insert(db, "r", 3);
+    herald_client client(daemon.port());
+    client.subscribe("r", after(1'000'000));
+    const auto reset = client.next("reset");
+    EXPECT_EQ(reset.at("reason"), "ahead");
+    EXPECT_EQ(reset.number("head"), table(db, "r").back());
+    insert(db, "r", 1);
+    EXPECT_EQ(client.next_seqs(1).back(), table(db, "r").back()) << "live from the head";
+}
+
+TEST(ResumeEdges, ACursorOfAnotherLogIsReset) {
+    support::database db;
+    support::daemon daemon({.dsn = db.conninfo()});
+    insert(db, "r", 3);
+    herald_client client(daemon.port());
+    client.subscribe("r", after(1) + R"(,"epoch":"another")");
+    EXPECT_EQ(client.next("reset").at("reason"), "epoch");
+    herald_client same(daemon.port());
+    same.subscribe("r", after(0) + ",\"epoch\":\"" + same.welcome.at("epoch") + '"');
+    EXPECT_EQ(same.next_seqs(3), table(db, "r"));
+}
+
+TEST(ResumeEdges, AnotherInstanceThatLagsIsNoReasonForAReset) {
+    support::database db;
+    support::daemon one({.dsn = db.conninfo()});
+    insert(db, "r", 3);
+    // Stopped before it can read on: its memory ends where the table goes on.
+    one.signal(SIGSTOP);
+    insert(db, "r", 3);
+    const auto last = table(db, "r").back();
+    one.signal(SIGCONT);
+    herald_client client(one.port());
+    client.subscribe("r", after(last));
+    EXPECT_GE(client.next("live").number("seq"), last);
+    insert(db, "r", 1);
+    EXPECT_EQ(client.next_seqs(1), table(db, "r", last));
+}
+
+} // namespace

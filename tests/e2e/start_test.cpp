@@ -1,0 +1,259 @@
+// The command line, and what keeps the daemon from starting: each with its exit code and a message
+// that says what to do.
+#include "tests/support/daemon.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/herald_client.hpp"
+#include "tests/support/postgres.hpp"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using support::daemon;
+
+bool says(const std::string& text, const std::string& words) {
+    return text.find(words) != std::string::npos;
+}
+
+/// A file in a folder of its own, removed at the end.
+class temporary_file {
+public:
+    temporary_file(const std::string& name, const std::string& text) {
+        std::string folder = "/tmp/pgherald-test-XXXXXX";
+        folder_ = mkdtemp(folder.data());
+        std::ofstream(path_ = folder_ / name) << text;
+    }
+    ~temporary_file() { std::filesystem::remove_all(folder_); }
+    std::string path() const { return path_; }
+
+private:
+    std::filesystem::path folder_;
+    std::filesystem::path path_;
+};
+
+TEST(CommandLine, VersionAndHelp) {
+    const auto version = daemon::run({"--version"});
+    EXPECT_EQ(version.exit_code, 0);
+    EXPECT_TRUE(says(version.out, "pgherald 0.")) << version.out;
+    const auto help = daemon::run({"--help"});
+    EXPECT_EQ(help.exit_code, 0);
+    for (const char* word : {"serve", "migrate", "check", "--config", "PGHERALD_"}) {
+        EXPECT_TRUE(says(help.out, word)) << word;
+    }
+    EXPECT_EQ(daemon::run({"dance"}).exit_code, 64);
+    EXPECT_EQ(daemon::run({"serve", "--loud"}).exit_code, 64);
+}
+
+TEST(CommandLine, CheckNamesEveryProblemWithKeyAndLine) {
+    const temporary_file bad("bad.toml", "[server]\nlisten = 5\nthread = 1\n[websocket]\n"
+                                         "ping_interval = \"soon\"\n");
+    const auto outcome = daemon::run({"check", "--config", bad.path()});
+    EXPECT_EQ(outcome.exit_code, 78);
+    EXPECT_TRUE(says(outcome.err, "bad.toml:2")) << outcome.err;
+    EXPECT_TRUE(says(outcome.err, "bad.toml:3"));
+    EXPECT_TRUE(says(outcome.err, "threads")) << "the nearest known key";
+    EXPECT_TRUE(says(outcome.err, "bad.toml:5"));
+    EXPECT_EQ(daemon::run({"serve", "--config", bad.path()}).exit_code, 78);
+    const temporary_file good("good.toml", "[server]\nlisten = \"127.0.0.1:0\"\n");
+    EXPECT_EQ(daemon::run({"check", "--config", good.path()}).exit_code, 0);
+    EXPECT_EQ(daemon::run({"check", "--config", "/nonexistent.toml"}).exit_code, 78);
+    EXPECT_EQ(daemon::run({"check"}, {{"PGHERALD_SERVER_LISTTEN", "x"}}).exit_code, 78);
+}
+
+TEST(CommandLine, MigrateBringsASchemaAndCanBeRunAgain) {
+    support::database db(support::database::content::empty);
+    const std::map<std::string, std::string> environment = {
+        {"PGHERALD_POSTGRES_DSN", db.conninfo()}};
+    EXPECT_EQ(daemon::run({"migrate"}, environment).exit_code, 0);
+    db.exec("insert into queue.message (channel) values ('x')");
+    const auto again = daemon::run({"migrate"}, environment);
+    EXPECT_EQ(again.exit_code, 0);
+    EXPECT_TRUE(says(again.out, "up to date")) << again.out;
+    EXPECT_EQ(db.value("select count(*) from queue.message"), "1");
+
+    support::database other(support::database::content::empty);
+    const auto printed = daemon::run({"migrate", "--print"});
+    EXPECT_EQ(printed.exit_code, 0);
+    other.exec(printed.out);
+    other.exec("insert into queue.message (channel) values ('x')");
+
+    EXPECT_EQ(daemon::run({"migrate"}, {{"PGHERALD_POSTGRES_DSN", "host=/nonexistent"}}).exit_code,
+              69);
+    db.exec("update queue.log set schema_version = 1000");
+    const auto newer = daemon::run({"migrate"}, environment);
+    EXPECT_EQ(newer.exit_code, 78);
+    EXPECT_TRUE(says(newer.err, "newer")) << newer.err;
+}
+
+/// Starts a daemon that must not start, and gives what it logged.
+std::string refused_start(const std::string& dsn, std::map<std::string, std::string> settings = {}) {
+    daemon one({.dsn = dsn, .settings = std::move(settings), .wait_ready = false});
+    EXPECT_EQ(one.wait(std::chrono::seconds(30)), 78);
+    return one.log();
+}
+
+TEST(Start, WithoutTheSchemaItSaysHowToGetIt) {
+    support::database db(support::database::content::empty);
+    EXPECT_TRUE(says(refused_start(db.conninfo()), "pgherald migrate"));
+}
+
+TEST(Start, ANewerSchemaIsRefused) {
+    support::database db;
+    db.exec("update queue.log set schema_version = 1000");
+    EXPECT_TRUE(says(refused_start(db.conninfo()), "newer"));
+}
+
+TEST(Start, AnEncodingOtherThanUtf8IsRefused) {
+    support::postgres_server& server = support::shared_server();
+    support::connection admin(server.conninfo());
+    admin.exec("create database latin template template0 encoding 'LATIN1' lc_collate 'C' "
+               "lc_ctype 'C'");
+    const std::string log = refused_start(server.conninfo("latin"));
+    EXPECT_TRUE(says(log, "UTF8")) << log;
+    admin.exec("drop database latin with (force)");
+}
+
+TEST(Start, MissingPermissionsAreNamed) {
+    support::database db;
+    support::role nobody(db);
+    const std::string log = refused_start(db.conninfo(nobody.name()));
+    EXPECT_TRUE(says(log, "docs/database.md")) << log;
+}
+
+TEST(Start, MigrateOnStart) {
+    support::database db(support::database::content::empty);
+    daemon one({.dsn = db.conninfo(), .settings = {{"POSTGRES_MIGRATE", "true"}}});
+    support::herald_client client(one.port());
+    client.subscribe("x");
+    db.exec("insert into queue.message (channel) values ('x')");
+    client.next("message");
+}
+
+TEST(Start, TwoInstancesMayMigrateAtOnce) {
+    support::database db(support::database::content::empty);
+    daemon::options options{.dsn = db.conninfo(),
+                            .settings = {{"POSTGRES_MIGRATE", "true"}},
+                            .arguments = {"serve"},
+                            .wait_ready = false};
+    daemon one(options);
+    daemon two(options);
+    for (daemon* each : {&one, &two}) {
+        EXPECT_TRUE(support::eventually(std::chrono::seconds(20),
+                                        [&] { return each->status_of("/readyz") == 200; }))
+            << each->log();
+    }
+}
+
+TEST(Start, AnUpToDateSchemaIsNotWaitedFor) {
+    support::database db;
+    auto writer = db.connect();
+    writer.exec("begin; insert into queue.message (channel) values ('x')");
+    daemon one({.dsn = db.conninfo(), .settings = {{"POSTGRES_MIGRATE", "true"}}});
+    EXPECT_EQ(one.status_of("/readyz"), 200) << "ready while a writer's transaction is open";
+    writer.exec("commit");
+}
+
+TEST(Start, WaitsForAPostgresThatIsNotThereYet) {
+    support::postgres_server server;
+    support::database db(server);
+    server.stop();
+    daemon one({.dsn = db.conninfo(), .wait_ready = false});
+    EXPECT_EQ(one.status_of("/healthz"), 200);
+    EXPECT_EQ(one.status_of("/readyz"), 503);
+    try {
+        support::ws_client early("127.0.0.1", static_cast<std::uint16_t>(one.port()));
+        FAIL() << "nobody can say which epoch it is yet";
+    } catch (const support::handshake_refused& refused) {
+        EXPECT_EQ(refused.status, 503U);
+    }
+    server.start();
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(20),
+                                    [&] { return one.status_of("/readyz") == 200; }));
+    support::herald_client client(one.port());
+}
+
+TEST(Start, GivesUpAfterStartTimeoutWhereOneIsSet) {
+    daemon one({.dsn = "host=/nonexistent",
+                .settings = {{"POSTGRES_START_TIMEOUT", "1s"}},
+                .wait_ready = false});
+    EXPECT_EQ(one.wait(), 69);
+}
+
+TEST(Start, ARoleWithTheDocumentedGrantsIsEnough) {
+    support::database db;
+    support::role herald(db, R"(
+        grant usage on schema queue to $role;
+        grant select, insert on queue.message to $role;
+        grant usage on sequence queue.message_seq to $role;
+        grant select on queue.log, queue.timeline, queue.trimmed, queue.consumer_lag to $role;
+        grant select, insert, update, delete on queue.consumer to $role;
+        grant execute on function queue.settle_first(), queue.current_epoch(), queue.head() to $role;
+    )");
+    daemon one({.dsn = db.conninfo(herald.name())});
+    support::herald_client client(one.port());
+    client.subscribe("x");
+    client.socket.send(R"({"type":"publish","channel":"x","data":1})");
+    client.next();
+    client.next();
+}
+
+/// pgbouncer in transaction mode takes LISTEN and never delivers.
+TEST(Start, ATransactionPoolerOnTheListenConnectionIsRefused) {
+    if (std::system("command -v pgbouncer > /dev/null") != 0) {
+        GTEST_SKIP() << "pgbouncer is not installed";
+    }
+    support::postgres_server server({.tcp = true});
+    support::database db(server);
+    const int port = server.tcp_port() + 1'000 < 65'000 ? server.tcp_port() + 1'000
+                                                        : server.tcp_port() - 1'000;
+    const temporary_file users("users.txt", "\"postgres\" \"\"\n");
+    const temporary_file config(
+        "pgbouncer.ini",
+        "[databases]\n* = host=127.0.0.1 port=" + std::to_string(server.tcp_port()) +
+            " user=postgres\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=" +
+            std::to_string(port) + "\nunix_socket_dir=\nauth_type=any\nauth_file=" + users.path() +
+            "\npool_mode=transaction\nignore_startup_parameters=extra_float_digits,options,"
+            "client_encoding,timezone\n");
+    const pid_t bouncer = fork();
+    if (bouncer == 0) {
+        std::filesystem::permissions(std::filesystem::path(config.path()).parent_path(),
+                                     std::filesystem::perms::all);
+        if (getuid() == 0) {
+            execlp("runuser", "runuser", "-u", "nobody", "--", "pgbouncer", "-q",
+                   config.path().c_str(), nullptr);
+        }
+        execlp("pgbouncer", "pgbouncer", "-q", config.path().c_str(), nullptr);
+        _exit(127);
+    }
+    const std::string pooled =
+        "host=127.0.0.1 port=" + std::to_string(port) + " user=postgres dbname=" + db.name();
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(10), [&] {
+        try {
+            support::connection probe(pooled);
+            return true;
+        } catch (const std::exception&) {
+            return false;
+        }
+    }));
+    const std::string log = refused_start(pooled);
+    EXPECT_TRUE(says(log, "listen_dsn")) << log;
+    {
+        daemon one({.dsn = pooled, .settings = {{"POSTGRES_LISTEN_DSN", db.conninfo()}}});
+        support::herald_client client(one.port());
+        client.subscribe("x");
+        db.exec("insert into queue.message (channel) values ('x')");
+        client.next("message");
+    }
+    kill(bouncer, SIGTERM);
+    waitpid(bouncer, nullptr, 0);
+}
+
+} // namespace

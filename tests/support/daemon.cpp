@@ -1,0 +1,186 @@
+#include "tests/support/daemon.hpp"
+
+#include "tests/support/eventually.hpp"
+#include "tests/support/ws_client.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace support {
+
+namespace {
+
+std::string temporary_file() {
+    std::string path = "/tmp/pgherald-daemon-XXXXXX";
+    const int file = mkstemp(path.data());
+    if (file < 0) {
+        throw std::runtime_error("mkstemp failed");
+    }
+    close(file);
+    return path;
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+int exit_code_of(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// Starts the binary with stdout and stderr going to these files.
+pid_t start(const std::vector<std::string>& arguments,
+            const std::map<std::string, std::string>& environment, const std::string& out,
+            const std::string& err) {
+    std::vector<std::string> words = {PGHERALD_BINARY};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) {
+        argv.push_back(word.data());
+    }
+    argv.push_back(nullptr);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        for (const auto& [name, value] : environment) {
+            setenv(name.c_str(), value.c_str(), 1);
+        }
+        const int out_file = open(out.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0600);
+        const int err_file = open(err.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0600);
+        dup2(out_file, STDOUT_FILENO);
+        dup2(err_file, STDERR_FILENO);
+        execv(argv[0], argv.data());
+        _exit(127);
+    }
+    return pid;
+}
+
+} // namespace
+
+daemon::daemon(options options) : log_path_(temporary_file()) {
+    std::map<std::string, std::string> environment = {
+        {"PGHERALD_SERVER_LISTEN", "127.0.0.1:0"},
+        {"PGHERALD_SERVER_THREADS", "2"},
+        {"PGHERALD_POSTGRES_DSN", options.dsn},
+        {"PGHERALD_LOG_LEVEL", "debug"},
+    };
+    for (const auto& [name, value] : options.settings) {
+        environment["PGHERALD_" + name] = value;
+    }
+    pid_ = start(options.arguments, environment, log_path_, log_path_);
+    // The port is in the log: "accepting clients address=127.0.0.1:PORT".
+    const std::string mark = "127.0.0.1:";
+    eventually(std::chrono::seconds(20), [&] {
+        const std::string text = log();
+        const auto line = text.find("accepting clients");
+        const auto at = line == std::string::npos ? line : text.find(mark, line);
+        if (at != std::string::npos && text.find('\n', at) != std::string::npos) {
+            port_ = std::atoi(text.c_str() + at + mark.size());
+        }
+        return port_ != 0 || !running();
+    });
+    if (port_ == 0 && options.wait_ready) {
+        throw std::runtime_error("the daemon did not start:\n" + log());
+    }
+    if (options.wait_ready &&
+        !eventually(std::chrono::seconds(20), [&] { return status_of("/readyz") == 200; })) {
+        throw std::runtime_error("the daemon did not become ready:\n" + log());
+    }
+}
+
+daemon::~daemon() {
+    if (running()) {
+        signal(SIGTERM);
+        if (!eventually(std::chrono::seconds(15), [&] { return !running(); })) {
+            signal(SIGKILL);
+            eventually(std::chrono::seconds(5), [&] { return !running(); });
+        }
+    }
+    if (std::getenv("PGHERALD_TEST_LOGS") != nullptr) {
+        std::fprintf(stderr, "--- daemon's log\n%s---\n", log().c_str());
+    }
+    unlink(log_path_.c_str());
+}
+
+void daemon::signal(int number) {
+    if (pid_ > 0) {
+        kill(pid_, number);
+    }
+}
+
+bool daemon::running() {
+    siginfo_t ended{};
+    return pid_ > 0 && waitid(P_PID, static_cast<id_t>(pid_), &ended,
+                              WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == 0;
+}
+
+int daemon::wait(std::chrono::milliseconds deadline) {
+    int status = 0;
+    if (!eventually(deadline, [&] { return waitpid(pid_, &status, WNOHANG) == pid_; })) {
+        throw std::runtime_error("the daemon did not end in time:\n" + log());
+    }
+    pid_ = -1;
+    return exit_code_of(status);
+}
+
+std::string daemon::log() const {
+    return read_file(log_path_);
+}
+
+int daemon::status_of(const std::string& path) const {
+    try {
+        return static_cast<int>(http_get("127.0.0.1", static_cast<std::uint16_t>(port_), path).status);
+    } catch (const std::exception&) {
+        return 0;
+    }
+}
+
+double daemon::metric(const std::string& name) const {
+    std::istringstream lines(http_get("127.0.0.1", static_cast<std::uint16_t>(port_), "/metrics").body);
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with(name + ' ')) {
+            return std::stod(line.substr(name.size() + 1));
+        }
+    }
+    return -1;
+}
+
+long daemon::resident_kib() const {
+    std::istringstream lines(read_file("/proc/" + std::to_string(pid_) + "/status"));
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("VmRSS:")) {
+            return std::atol(line.c_str() + 6);
+        }
+    }
+    return 0;
+}
+
+daemon::outcome daemon::run(const std::vector<std::string>& arguments,
+                            const std::map<std::string, std::string>& environment) {
+    const std::string out = temporary_file();
+    const std::string err = temporary_file();
+    const pid_t pid = start(arguments, environment, out, err);
+    int status = 0;
+    const bool ended = eventually(std::chrono::seconds(30),
+                                  [&] { return waitpid(pid, &status, WNOHANG) == pid; });
+    if (!ended) {
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+    }
+    outcome result{exit_code_of(status), read_file(out), read_file(err)};
+    unlink(out.c_str());
+    unlink(err.c_str());
+    return result;
+}
+
+} // namespace support
