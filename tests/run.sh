@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# The one test command: installs what is missing (Debian), builds, runs every tier, says how it went.
+#   tests/run.sh              all tiers
+#   tests/run.sh unit pg      these only
+# Tiers: arch unit pg e2e (the release build), browser, asan and tsan (unit, pg and e2e again under
+# sanitizers), fuzz, tidy. Exits with 1 when any failed, 64 for a tier it doesn't know.
+# FUZZ_SECONDS (20): how long each fuzz target runs.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+# shellcheck source=deploy/packages.sh
+. deploy/packages.sh
+
+ALL_TIERS=(arch unit pg e2e browser asan tsan fuzz tidy)
+results=$root/build/test-results
+
+if [ $# -eq 0 ]; then
+    set -- "${ALL_TIERS[@]}"
+fi
+for tier in "$@"; do
+    if [[ " ${ALL_TIERS[*]} " != *" $tier "* ]]; then
+        echo "tests/run.sh: there is no tier $tier; tiers are: ${ALL_TIERS[*]}" >&2
+        exit 64
+    fi
+done
+
+wants() {
+    local tier
+    for tier in "$@"; do
+        [[ " $wanted " != *" $tier "* ]] || return 0
+    done
+    return 1
+}
+wanted=$*
+
+# Any Node from 18 on will do, wherever it comes from.
+has_node() {
+    [ "$(node -p 'process.versions.node.split(".")[0] >= 18' 2>/dev/null)" = true ] && command -v npm >/dev/null
+}
+
+install_packages() {
+    local packages=("${BUILD_PACKAGES[@]}" boost ccache libgtest-dev python3)
+    if wants arch unit; then
+        packages+=(python3-jsonschema)
+    fi
+    if wants pg e2e browser asan tsan; then
+        packages+=(postgresql postgresql-client)
+    fi
+    if wants e2e asan tsan; then
+        packages+=(pgbouncer)
+    fi
+    if wants browser; then
+        packages+=(chromium)
+        has_node || packages+=(nodejs npm)
+    fi
+    if wants fuzz tidy; then
+        packages+=(clang-14)
+    fi
+    if wants fuzz; then
+        packages+=(libclang-rt-14-dev)
+    fi
+    if wants tidy; then
+        packages+=(clang-tidy-14 shellcheck)
+    fi
+    install_missing "${packages[@]}"
+}
+
+# Configures a preset; a build folder that CMake won't go on with (moved here, of another compiler) is begun anew.
+configure() {
+    local preset=$1
+    shift
+    # Debian's interpreter sees Debian's modules; another one that comes first in PATH may not.
+    set -- --preset "$preset" -D Python3_EXECUTABLE=/usr/bin/python3 "$@"
+    cmake "$@" >"$results/configure-$preset.log" 2>&1 || cmake --fresh "$@"
+}
+
+build() {
+    local folder=$1
+    shift
+    cmake --build "$folder" -j "$(build_jobs)" "$@"
+}
+
+# check LABEL FOLDER JOBS [COMMAND...]: runs the tests with this label, COMMAND in front of ctest, and counts them.
+check() {
+    local label=$1 folder=$2 jobs=$3 status=0
+    shift 3
+    local report=$results/$tier-$label
+    rm -rf "$report".xml "$report".gtest
+    # A whole binary that is one test to ctest counts its tests into the second report.
+    GTEST_OUTPUT=xml:$report.gtest/ "$@" ctest --test-dir "$folder" -L "^$label\$" --no-tests=error -j "$jobs" \
+        --output-on-failure --output-junit "$report.xml" || status=$?
+    /usr/bin/python3 - "$report" >>"$results/$tier.count" <<'PYTHON'
+import pathlib, sys, xml.etree.ElementTree as xml
+report = pathlib.Path(sys.argv[1] + ".xml")
+passed = failed = 0
+for test in xml.parse(report).iter("testcase") if report.exists() else []:
+    inside = pathlib.Path(sys.argv[1] + ".gtest") / (test.get("name") + ".xml")
+    cases = list(xml.parse(inside).iter("testcase")) if inside.exists() else []
+    bad = sum(case.find("failure") is not None for case in cases)
+    good = sum(case.get("result") == "completed" for case in cases) - bad
+    if test.get("status") == "fail":
+        passed, failed = passed + good, failed + max(bad, 1)
+    elif test.get("status") == "run":
+        passed += good if cases else 1
+print(passed, failed)
+PYTHON
+    return "$status"
+}
+
+# Unit tests side by side, the others one after the other: they have deadlines and want the machine.
+check_sanitized() {
+    local folder=$1 status=0
+    shift
+    check unit "$folder" "$(nproc)" "$@" || status=$?
+    check pg "$folder" 1 "$@" || status=$?
+    check e2e "$folder" 1 "$@" || status=$?
+    return "$status"
+}
+
+arch_tier() {
+    build_release && check arch build/release "$(nproc)"
+}
+
+unit_tier() {
+    build_release && check unit build/release "$(nproc)"
+}
+
+pg_tier() {
+    build_release && check pg build/release 1
+}
+
+e2e_tier() {
+    build_release && check e2e build/release 1
+}
+
+build_release() {
+    configure release -D PGHERALD_TESTS=ON && build build/release
+}
+
+browser_tier() {
+    build_release || return
+    local status=0
+    tests/browser/run.sh | tee "$results/browser.log" || status=$?
+    awk '/^[^ ]+ pass [0-9]+$/ { passed = $3 } /^[^ ]+ fail [0-9]+$/ { failed = $3 }
+         END { print passed + 0, failed + 0 }' "$results/browser.log" >"$results/browser.count"
+    return "$status"
+}
+
+asan_tier() {
+    configure asan-ubsan && build build/asan-ubsan || return
+    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 check_sanitized build/asan-ubsan
+}
+
+tsan_tier() {
+    configure tsan && build build/tsan || return
+    # GCC 12's runtime can't live with the address space layout of newer kernels.
+    local fixed_layout=(setarch -R)
+    "${fixed_layout[@]}" true 2>/dev/null || fixed_layout=()
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+        check_sanitized build/tsan "${fixed_layout[@]}"
+}
+
+fuzz_tier() {
+    local targets=() source target corpus failed=0
+    for source in tests/fuzz/*_fuzz.cpp; do
+        targets+=("$(basename "$source" .cpp)")
+    done
+    configure fuzz -D PGHERALD_TESTS=OFF && build build/fuzz --target "${targets[@]}" || return
+    for target in "${targets[@]}"; do
+        # What is found goes into the first folder; the second one, in the repository, is only read.
+        corpus=build/fuzz/corpus/$target
+        mkdir -p "$corpus" "tests/fuzz/corpus/${target%_fuzz}"
+        echo "fuzzing $target for ${FUZZ_SECONDS:-20} s"
+        "build/fuzz/$target" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 \
+            -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/$target-" \
+            "$corpus" "tests/fuzz/corpus/${target%_fuzz}" || { failed=$((failed + 1)); echo "FAILED $target"; }
+    done
+    echo $((${#targets[@]} - failed)) "$failed" >"$results/fuzz.count"
+    [ "$failed" -eq 0 ]
+}
+
+tidy_tier() {
+    # clang-tidy needs the command lines of its own compiler; GCC's have flags it doesn't know.
+    configure dev -B build/tidy -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_C_COMPILER=clang-14 -D PGHERALD_TESTS=OFF ||
+        return
+    local scripts
+    mapfile -t scripts < <(find .ci deploy tests -name node_modules -prune -o -type f \( -name '*.sh' -o -path '.ci/run' \) -print)
+    shellcheck -x -S warning "${scripts[@]}" || return
+    run-clang-tidy-14 -quiet -p build/tidy -j "$(build_jobs)" "^$root/src/" 2>/dev/null
+}
+
+mkdir -p "$results"
+install_packages || { echo "tests/run.sh: could not install what is missing" >&2; exit 1; }
+
+passed=0
+failed=0
+summary=()
+for tier in "$@"; do
+    echo
+    echo "== $tier"
+    begun=$SECONDS
+    rm -f "$results/$tier.count"
+    status=0
+    "${tier}_tier" </dev/null || status=$?
+    # A tier that counts nothing, or failed before it could, is one test.
+    good=0
+    bad=0
+    if [ -f "$results/$tier.count" ]; then
+        read -r good bad < <(awk '{ good += $1; bad += $2 } END { print good + 0, bad + 0 }' "$results/$tier.count")
+    elif [ "$status" -eq 0 ]; then
+        good=1
+    fi
+    verdict=passed
+    if [ "$status" -ne 0 ]; then
+        verdict=FAILED
+        [ "$bad" -gt 0 ] || bad=1
+    fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    summary+=("$(printf '%-8s %s in %d s: %d passed, %d failed' "$tier" "$verdict" "$((SECONDS - begun))" "$good" "$bad")")
+done
+
+echo
+printf '%s\n' "${summary[@]}"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
