@@ -183,7 +183,8 @@ fuzz_tier() {
 
 tidy_tier() {
     # clang-tidy needs the command lines of its own compiler; GCC's have flags it doesn't know.
-    configure dev -B build/tidy -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_C_COMPILER=clang-14 -D PGHERALD_TESTS=OFF ||
+    configure dev -B build/tidy -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_C_COMPILER=clang-14 \
+        -D PGHERALD_TESTS=OFF -D CMAKE_DISABLE_PRECOMPILE_HEADERS=ON ||
         return
     local scripts
     mapfile -t scripts < <(find .ci deploy tests -name node_modules -prune -o -type f \( -name '*.sh' -o -path '.ci/run' \) -print)

@@ -36,20 +36,20 @@ const embedded::console_file* console_file(std::string_view path) {
 ws::http_response console_page(const embedded::console_file& file) {
     ws::http_response response;
     response.body = file.text;
-    response.content_type = file.name.ends_with(".css")  ? "text/css; charset=utf-8"
-                            : file.name.ends_with(".js") ? "text/javascript; charset=utf-8"
-                                                         : "text/html; charset=utf-8";
+    response.content_type = file.name.ends_with(".css")   ? "text/css; charset=utf-8"
+                            : file.name.ends_with(".js")  ? "text/javascript; charset=utf-8"
+                            : file.name.ends_with(".svg") ? "image/svg+xml"
+                                                          : "text/html; charset=utf-8";
     response.headers.emplace_back(
         "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     response.headers.emplace_back("Referrer-Policy", "no-referrer");
     response.headers.emplace_back("Cache-Control", "no-cache");
     return response;
 }
 
-asio::awaitable<ws::http_response> page(const ws::http_request& request,
-                                        const http_options& http) {
+asio::awaitable<ws::http_response> page(const ws::http_request& request, const http_options& http) {
     if (request.method != "GET" && request.method != "HEAD") {
         ws::http_response response = plain(405, "only GET and HEAD are answered here");
         response.headers.emplace_back("Allow", "GET, HEAD");
@@ -80,9 +80,8 @@ asio::awaitable<ws::http_response> page(const ws::http_request& request,
 ws::http_response refusal(const ws::http_request& request, const shard& shard) {
     if (!request.wants_upgrade || !request.upgrade_problem.empty()) {
         ws::http_response response =
-            request.wants_upgrade
-                ? plain(request.upgrade_status, request.upgrade_problem)
-                : plain(426, "this is a WebSocket endpoint; connect with one");
+            request.wants_upgrade ? plain(request.upgrade_status, request.upgrade_problem)
+                                  : plain(426, "this is a WebSocket endpoint; connect with one");
         response.headers.emplace_back("Upgrade", "websocket");
         response.headers.emplace_back("Sec-WebSocket-Version", "13");
         return response;
@@ -102,15 +101,14 @@ asio::awaitable<void> run_session(shard& shard, const http_options& http, ws::ht
                                   const ws::http_request& request) {
     const std::string peer = door.peer();
     std::string subprotocol;
-    if (std::ranges::find(request.subprotocols, wire::subprotocol) !=
-        request.subprotocols.end()) {
+    if (std::ranges::find(request.subprotocols, wire::subprotocol) != request.subprotocols.end()) {
         subprotocol = wire::subprotocol;
     }
     std::string server_name = shard.options().server_name;
     auto socket = co_await door.upgrade(shard.options().socket, std::move(subprotocol),
                                         std::move(server_name));
-    const bool allowed = !request.has_origin || core::origin_allowed(request.origin, request.host,
-                                                                     http.allowed_origins);
+    const bool allowed = !request.has_origin ||
+                         core::origin_allowed(request.origin, request.host, http.allowed_origins);
     if (socket && !allowed) {
         // A page can read a close code, but nothing of a refused handshake.
         shard.observer().observe(

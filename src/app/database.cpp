@@ -18,7 +18,10 @@ std::uint32_t draw() {
 
 reopening_connection::reopening_connection(asio::io_context& context, std::string dsn,
                                            std::string purpose, base::observer& observer)
-    : context_(context), dsn_(std::move(dsn)), purpose_(std::move(purpose)), observer_(observer),
+    : context_(context),
+      dsn_(std::move(dsn)),
+      purpose_(std::move(purpose)),
+      observer_(observer),
       backoff_(std::chrono::milliseconds(100), std::chrono::milliseconds(5'000)) {}
 
 asio::awaitable<bool> reopening_connection::open() {
@@ -36,8 +39,7 @@ asio::awaitable<bool> reopening_connection::open() {
     // The first wait is zero, made for a connection that was just lost; a server that refuses at
     // once must not be asked in a tight loop.
     const auto wait = std::max(backoff_.next(draw()), std::chrono::milliseconds(50));
-    observer_.observe(
-        base::observed::postgres_unreachable{purpose_, opened.error().message, wait});
+    observer_.observe(base::observed::postgres_unreachable{purpose_, opened.error().message, wait});
     co_await pause(wait);
     co_return false;
 }

@@ -23,9 +23,8 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::history verb) 
     std::vector<std::string_view> messages;
     std::ranges::transform((*page)->frames, std::back_inserter(messages),
                            [](const base::frame_ptr& frame) { return ws::payload_of(*frame); });
-    send(make_frame([&](std::string& out) {
-        wire::append_history(out, ref, messages, (*page)->more);
-    }));
+    send(make_frame(
+        [&](std::string& out) { wire::append_history(out, ref, messages, (*page)->more); }));
 }
 
 } // namespace app

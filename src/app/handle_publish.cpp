@@ -7,9 +7,10 @@ namespace app {
 asio::awaitable<void> session::handle(const wire::ref& ref, wire::publish verb) {
     const shard_options& options = shard_.options();
     if (verb.data.size() > options.max_publish_bytes) {
-        answer(ref, {base::errc::too_large,
-                     "data is " + std::to_string(verb.data.size()) + " bytes, messages.max_delivery "
-                     "allows " + std::to_string(options.max_publish_bytes)});
+        answer(ref, {base::errc::too_large, "data is " + std::to_string(verb.data.size()) +
+                                                " bytes, messages.max_delivery "
+                                                "allows " +
+                                                std::to_string(options.max_publish_bytes)});
         co_return;
     }
     if (publishes_in_flight_ >= options.max_publishes_in_flight) {

@@ -8,8 +8,9 @@ namespace app {
 
 asio::awaitable<void> session::handle(const wire::ref& ref, wire::subscribe verb) {
     if (subscriptions_.contains(verb.channel)) {
-        answer(ref, {base::errc::already_subscribed,
-                     "this session has a subscription on the channel; unsubscribe first to move it"});
+        answer(ref,
+               {base::errc::already_subscribed,
+                "this session has a subscription on the channel; unsubscribe first to move it"});
         co_return;
     }
     if (subscriptions_.size() >= shard_.options().max_subscriptions) {
@@ -56,9 +57,8 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::subscribe verb
     ok.head = head;
     answer(ok);
     if (reset) {
-        send(make_frame([&](std::string& out) {
-            wire::append_reset(out, verb.channel, *reset, 0, head);
-        }));
+        send(make_frame(
+            [&](std::string& out) { wire::append_reset(out, verb.channel, *reset, 0, head); }));
     }
     hold(verb.channel, state);
 }
@@ -66,7 +66,8 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::subscribe verb
 asio::awaitable<void> session::handle(const wire::ref& ref, wire::unsubscribe verb) {
     const auto found = subscriptions_.find(verb.channel);
     if (found == subscriptions_.end()) {
-        answer(ref, {base::errc::not_subscribed, "this session has no subscription on the channel"});
+        answer(ref,
+               {base::errc::not_subscribed, "this session has no subscription on the channel"});
         co_return;
     }
     shard_.hub().remove(verb.channel, *found->second);

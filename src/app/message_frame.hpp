@@ -2,8 +2,8 @@
 
 #include "base/frame.hpp"
 #include "base/message.hpp"
-#include "wire/frames.hpp"
 #include "wire/encode.hpp"
+#include "wire/frames.hpp"
 #include "ws/text_frame.hpp"
 
 #include <string>

@@ -38,10 +38,14 @@ bool may_be_one_row(const pg::error& error) {
 
 } // namespace
 
-publisher::publisher(asio::io_context& context, const database_options& options,
-                     std::size_t shards, base::observer& observer, reply reply)
-    : context_(context), observer_(observer), reply_(std::move(reply)),
-      connection_(context, options.dsn, "publish", observer), receipts_(shards), wake_(context),
+publisher::publisher(asio::io_context& context, const database_options& options, std::size_t shards,
+                     base::observer& observer, reply reply)
+    : context_(context),
+      observer_(observer),
+      reply_(std::move(reply)),
+      connection_(context, options.dsn, "publish", observer),
+      receipts_(shards),
+      wake_(context),
       idle_(context) {}
 
 void publisher::submit(std::vector<publish_request> requests) {
@@ -80,7 +84,8 @@ asio::awaitable<void> publisher::run() {
         flush_receipts();
     }
     batch left = std::exchange(in_doubt_, {});
-    std::ranges::move(queue_.take_while([](const auto&) { return true; }), std::back_inserter(left));
+    std::ranges::move(queue_.take_while([](const auto&) { return true; }),
+                      std::back_inserter(left));
     refuse(left, {base::errc::unavailable, "the server is going away; send it again"});
     idle_.notify();
 }
@@ -115,8 +120,8 @@ asio::awaitable<void> publisher::publish_batch(batch items) {
     pg::message_store store(*connection_);
     const auto stored = co_await store.publish(rows);
     if (stored) {
-        const auto rows_stored = std::ranges::count(*stored, pg::stored::fate::inserted,
-                                                    &pg::stored::what);
+        const auto rows_stored =
+            std::ranges::count(*stored, pg::stored::fate::inserted, &pg::stored::what);
         observer_.observe(base::observed::publish_batch{
             static_cast<std::size_t>(rows_stored), 0,
             std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - begun)});

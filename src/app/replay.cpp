@@ -38,9 +38,9 @@ struct replay::pending {
     std::optional<page_outcome> answer;
 };
 
-replay::replay(asio::io_context& context, const database_options& options,
-               base::observer& observer)
-    : context_(context), max_delivery_(options.max_delivery) {
+replay::replay(asio::io_context& context, const database_options& options, base::observer& observer)
+    : context_(context),
+      max_delivery_(options.max_delivery) {
     for (unsigned i = 0; i < std::max(options.replay_connections, 1U); ++i) {
         lanes_.push_back(std::make_unique<lane>(
             lane{reopening_connection(context, options.dsn, "replay", observer)}));

@@ -54,8 +54,12 @@ database_options database_options_of(const config::settings& settings) {
 server::server(const config::settings& settings, base::observer& observer,
                const telemetry::log& log, const telemetry::metrics& metrics,
                const std::string& version)
-    : observer_(observer), log_(log), metrics_(metrics), drain_timeout_(settings.server.drain_timeout),
-      max_sessions_(settings.server.max_sessions), context_(1),
+    : observer_(observer),
+      log_(log),
+      metrics_(metrics),
+      drain_timeout_(settings.server.drain_timeout),
+      max_sessions_(settings.server.max_sessions),
+      context_(1),
       tail_loop_(
           context_, database_options_of(settings), observer,
           [this](const batch_ptr& batch) {
@@ -70,7 +74,8 @@ server::server(const config::settings& settings, base::observer& observer,
                      shards_[number]->hand(std::move(receipts));
                  }),
       replay_(context_, database_options_of(settings), observer),
-      acceptor_(context_, settings.server.listen), signals_(context_, SIGTERM, SIGINT, SIGHUP) {
+      acceptor_(context_, settings.server.listen),
+      signals_(context_, SIGTERM, SIGINT, SIGHUP) {
     for (std::size_t i = 0; i < shard_count(settings.server.threads); ++i) {
         shards_.push_back(std::make_unique<shard>(
             shard_options_of(settings, i, version), observer, replay_,
@@ -156,9 +161,9 @@ asio::awaitable<void> server::watch_signals() {
             // Asked twice: whoever asks wants it gone, not clean.
             std::_Exit(exit_code_ != 0 ? exit_code_ : 128 + number);
         } else {
-            asio::co_spawn(context_,
-                           drain(number == SIGTERM ? std::string("SIGTERM") : std::string("SIGINT")),
-                           asio::detached);
+            asio::co_spawn(
+                context_, drain(number == SIGTERM ? std::string("SIGTERM") : std::string("SIGINT")),
+                asio::detached);
         }
     }
 }
@@ -173,8 +178,8 @@ asio::awaitable<void> server::drain(std::string reason) {
     co_await publisher_.drain(deadline);
     std::size_t cut = 0;
     for (const auto& shard : shards_) {
-        cut += co_await asio::co_spawn(shard->context(), shard->drain(deadline),
-                                       asio::use_awaitable);
+        cut +=
+            co_await asio::co_spawn(shard->context(), shard->drain(deadline), asio::use_awaitable);
     }
     publisher_.stop();
     tail_loop_.stop();
@@ -186,7 +191,7 @@ asio::awaitable<void> server::drain(std::string reason) {
 asio::awaitable<bool> server::ready() {
     const auto look = [this]() -> asio::awaitable<bool> {
         const base::tail_state state = tail_loop_.state();
-        co_return state.listening && state.caught_up && !stopping_;
+        co_return state.listening&& state.caught_up && !stopping_;
     };
     co_return co_await asio::co_spawn(context_, look(), asio::use_awaitable);
 }

@@ -25,9 +25,8 @@ namespace app {
 class server {
 public:
     /// Throws where start-up can't go on (address in use).
-    server(const config::settings& settings, base::observer& observer,
-           const telemetry::log& log, const telemetry::metrics& metrics,
-           const std::string& version);
+    server(const config::settings& settings, base::observer& observer, const telemetry::log& log,
+           const telemetry::metrics& metrics, const std::string& version);
     ~server();
 
     /// Serves until SIGTERM, SIGINT or a start-up that can't succeed. Returns the exit code.

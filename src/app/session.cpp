@@ -20,7 +20,10 @@ constexpr std::chrono::milliseconds page_retry{500};
 } // namespace
 
 session::session(shard& shard, ws::socket socket, std::string peer)
-    : shard_(shard), socket_(std::move(socket)), id_(core::make_uuid()), peer_(std::move(peer)) {
+    : shard_(shard),
+      socket_(std::move(socket)),
+      id_(core::make_uuid()),
+      peer_(std::move(peer)) {
     shard_.add(*this);
     ++shard_.counts().sessions_total;
     shard_.observer().observe(base::observed::session_opened{id_, peer_});
@@ -52,8 +55,8 @@ asio::awaitable<void> session::run() {
         } else {
             co_await handle(incoming->bytes);
         }
-        // A client that asks for much and reads nothing waits here; one that only reads its messages
-        // slowly is still heard, since those alone never fill twice the outbox.
+        // A client that asks for much and reads nothing waits here; one that only reads its
+        // messages slowly is still heard, since those alone never fill twice the outbox.
         if (socket_.queued_bytes() > 2 * shard_.options().socket.outbox_bytes) {
             co_await socket_.room();
         }
@@ -66,7 +69,9 @@ asio::awaitable<void> session::handle(std::string_view text) {
         bad_frame(frame.error().ref, frame.error().failure);
         co_return;
     }
-    const auto dispatch = [this, &frame](auto& verb) { return handle(frame->ref, std::move(verb)); };
+    const auto dispatch = [this, &frame](auto& verb) {
+        return handle(frame->ref, std::move(verb));
+    };
     auto answering = std::visit(dispatch, frame->verb);
     co_await std::move(answering);
 }
@@ -102,8 +107,8 @@ void session::answer(const wire::ref& ref, const base::failure& failure) {
 
 /// A bad frame is answered and costs nothing else, unless they keep coming.
 void session::bad_frame(const wire::ref& ref, const base::failure& failure) {
-    shard_.observer().observe(base::observed::bad_frame{
-        id_, std::string(base::name_of(failure.code)), failure.message});
+    shard_.observer().observe(
+        base::observed::bad_frame{id_, std::string(base::name_of(failure.code)), failure.message});
     answer(ref, failure);
     if (strikes_.strike(std::chrono::steady_clock::now())) {
         close(wire::close_code::too_many_malformed);
@@ -175,8 +180,8 @@ void session::pump() {
             behind_.push_back(who);
         }
     }
-    const bool stuck = std::ranges::any_of(
-        behind_, [](const held* who) { return !who->state.reading(); });
+    const bool stuck =
+        std::ranges::any_of(behind_, [](const held* who) { return !who->state.reading(); });
     if (stuck && !waiting_for_room_) {
         waiting_for_room_ = true;
         asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
@@ -185,8 +190,8 @@ void session::pump() {
 
 void session::pump(held& who) {
     while (true) {
-        auto step = who.state.next(shard_.tail(), who.channel, shard_.position(),
-                                   socket_.has_room());
+        auto step =
+            who.state.next(shard_.tail(), who.channel, shard_.position(), socket_.has_room());
         if (auto* frame = std::get_if<core::subscription::send>(&step)) {
             ++shard_.counts().deliveries;
             send(std::move(frame->frame));
@@ -196,9 +201,8 @@ void session::pump(held& who) {
                            asio::detached);
             return;
         } else if (auto* there = std::get_if<core::subscription::caught_up>(&step)) {
-            send(make_frame([&](std::string& out) {
-                wire::append_live(out, who.channel, there->seq);
-            }));
+            send(make_frame(
+                [&](std::string& out) { wire::append_live(out, who.channel, there->seq); }));
             return;
         } else {
             return;
@@ -207,8 +211,7 @@ void session::pump(held& who) {
 }
 
 asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string channel,
-                                         std::uint64_t ticket,
-                                         core::subscription::read_page ask) {
+                                         std::uint64_t ticket, core::subscription::read_page ask) {
     replay::request what{channel, ask.after, ask.upto, ask.limit};
     const auto page = co_await shard_.replay().read(std::move(what));
     if (!page) {

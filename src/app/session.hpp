@@ -41,7 +41,10 @@ private:
     /// A subscription with what ties it to this session.
     struct held final : core::subscriber {
         held(session& owner, std::string_view channel, core::subscription state)
-            : owner(owner), channel(channel), state(state), ticket(++owner.last_ticket_) {}
+            : owner(owner),
+              channel(channel),
+              state(state),
+              ticket(++owner.last_ticket_) {}
 
         void offer(const base::frame_ptr& frame) override;
 

@@ -18,8 +18,14 @@ constexpr std::size_t deliveries_per_turn = 16'384;
 
 shard::shard(const shard_options& options, base::observer& observer, app::replay& replay,
              std::function<void(std::vector<publish_request>)> publish)
-    : options_(options), observer_(observer), replay_(replay), publish_(std::move(publish)),
-      tail_(options.tail_bytes), context_(1), turn_(context_), work_(context_.get_executor()) {}
+    : options_(options),
+      observer_(observer),
+      replay_(replay),
+      publish_(std::move(publish)),
+      tail_(options.tail_bytes),
+      context_(1),
+      turn_(context_),
+      work_(context_.get_executor()) {}
 
 shard::~shard() {
     stop();

@@ -73,8 +73,8 @@ public:
     void remove(session& who) { sessions_.erase(&who); }
 
     bool draining() const { return draining_; }
-    /// Closes every session with 1012 and returns when all are gone, or at `deadline` cuts the rest.
-    /// Returns how many were cut.
+    /// Closes every session with 1012 and returns when all are gone, or at `deadline` cuts the
+    /// rest. Returns how many were cut.
     asio::awaitable<std::size_t> drain(std::chrono::steady_clock::time_point deadline);
 
     /// Ends the thread, wherever its work stands; any thread. join() waits for it.
@@ -95,8 +95,8 @@ private:
     std::string epoch_;
     base::seq position_ = 0;
     std::unordered_set<session*> sessions_;
-    std::deque<batch_ptr> batches_;      ///< handed in, not fanned out yet
-    std::size_t next_frame_ = 0;         ///< of the first batch
+    std::deque<batch_ptr> batches_; ///< handed in, not fanned out yet
+    std::size_t next_frame_ = 0;    ///< of the first batch
     std::vector<publish_request> published_;
     bool draining_ = false;
 

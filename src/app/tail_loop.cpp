@@ -32,11 +32,15 @@ struct tail_loop::listening {
 tail_loop::tail_loop(asio::io_context& context, const database_options& options,
                      base::observer& observer, std::function<void(batch_ptr)> hand_on,
                      std::function<void(fatal)> give_up)
-    : context_(context), options_(options), observer_(observer), hand_on_(std::move(hand_on)),
+    : context_(context),
+      options_(options),
+      observer_(observer),
+      hand_on_(std::move(hand_on)),
       give_up_(std::move(give_up)),
       listener_(context, options.listen_dsn.empty() ? options.dsn : options.listen_dsn, "listen",
                 observer),
-      reader_(context, options.dsn, "tail", observer), wake_(context),
+      reader_(context, options.dsn, "tail", observer),
+      wake_(context),
       canary_channel_("pgherald_" + core::make_uuid()) {}
 
 void tail_loop::stop() {
@@ -86,8 +90,9 @@ asio::awaitable<bool> tail_loop::open() {
     if (!reachable) {
         if (!met_ && options_.start_timeout.count() > 0 &&
             std::chrono::steady_clock::now() - started_ > options_.start_timeout) {
-            give_up_({exit_unreachable, "Postgres could not be reached within postgres.start_timeout; "
-                                        "check postgres.dsn and that the server runs"});
+            give_up_({exit_unreachable,
+                      "Postgres could not be reached within postgres.start_timeout; "
+                      "check postgres.dsn and that the server runs"});
         }
         co_return false;
     }

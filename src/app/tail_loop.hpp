@@ -36,9 +36,8 @@ public:
         std::string message;
     };
 
-    tail_loop(asio::io_context& context, const database_options& options,
-              base::observer& observer, std::function<void(batch_ptr)> hand_on,
-              std::function<void(fatal)> give_up);
+    tail_loop(asio::io_context& context, const database_options& options, base::observer& observer,
+              std::function<void(batch_ptr)> hand_on, std::function<void(fatal)> give_up);
 
     asio::awaitable<void> run();
     void stop();

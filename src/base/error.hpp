@@ -8,7 +8,8 @@
 
 namespace base {
 
-/// The error codes a client can be answered with. Their names are the protocol's (docs/protocol.md).
+/// The error codes a client can be answered with. Their names are the protocol's
+/// (docs/protocol.md).
 enum class errc {
     malformed,              ///< not a JSON object of the protocol, or a value of the wrong type
     unknown_type,           ///< the frame's type is not one of the protocol's

@@ -16,9 +16,11 @@ class frame {
 public:
     /// `bytes` from `begin` on are what goes out. `channel` and `seq` are those of the message, or
     /// empty and 0 for a frame that is no message.
-    frame(std::string bytes, std::size_t begin, std::string channel = {},
-          base::seq number = 0)
-        : bytes_(std::move(bytes)), channel_(std::move(channel)), begin_(begin), seq_(number) {}
+    frame(std::string bytes, std::size_t begin, std::string channel = {}, base::seq number = 0)
+        : bytes_(std::move(bytes)),
+          channel_(std::move(channel)),
+          begin_(begin),
+          seq_(number) {}
 
     std::string_view bytes() const { return std::string_view(bytes_).substr(begin_); }
     const std::string& channel() const { return channel_; }

@@ -15,44 +15,94 @@ namespace base {
 
 namespace observed {
 
-struct started { std::string version; };
-struct listening { std::string address; };
-struct ready { std::string epoch; seq head; };
-struct schema_migrated { int from; int to; };
-struct postgres_connected { std::string purpose; };
+struct started {
+    std::string version;
+};
+struct listening {
+    std::string address;
+};
+struct ready {
+    std::string epoch;
+    seq head;
+};
+struct schema_migrated {
+    int from;
+    int to;
+};
+struct postgres_connected {
+    std::string purpose;
+};
 /// `reason` is libpq's or the server's text; it never holds a password.
-struct postgres_lost { std::string purpose; std::string reason; };
+struct postgres_lost {
+    std::string purpose;
+    std::string reason;
+};
 struct postgres_unreachable {
     std::string purpose;
     std::string reason;
     std::chrono::milliseconds retry_in;
 };
 /// Postgres answers, but the daemon can't work with it (schema, permission, read-only).
-struct postgres_unusable { std::string purpose; std::string reason; };
-struct epoch_changed { std::string from; std::string to; };
-struct page_read { std::size_t rows; std::chrono::microseconds took; };
+struct postgres_unusable {
+    std::string purpose;
+    std::string reason;
+};
+struct epoch_changed {
+    std::string from;
+    std::string to;
+};
+struct page_read {
+    std::size_t rows;
+    std::chrono::microseconds took;
+};
 struct publish_batch {
     std::size_t rows;
     std::size_t refused;
     std::chrono::microseconds took;
 };
 /// From the frame's arrival to COMMIT.
-struct publish_latency { std::chrono::microseconds took; };
-struct session_opened { std::string session; std::string address; };
-struct session_closed { std::string session; int code; std::string reason; };
-struct session_refused { std::string address; int status; std::string reason; };
-struct bad_frame { std::string session; std::string code; std::string message; };
-struct accept_paused { std::string reason; std::chrono::milliseconds resume_in; };
+struct publish_latency {
+    std::chrono::microseconds took;
+};
+struct session_opened {
+    std::string session;
+    std::string address;
+};
+struct session_closed {
+    std::string session;
+    int code;
+    std::string reason;
+};
+struct session_refused {
+    std::string address;
+    int status;
+    std::string reason;
+};
+struct bad_frame {
+    std::string session;
+    std::string code;
+    std::string message;
+};
+struct accept_paused {
+    std::string reason;
+    std::chrono::milliseconds resume_in;
+};
 struct reload_asked {};
-struct draining { std::string reason; };
-struct drained { std::size_t sessions_cut; };
-struct internal_error { std::string what; };
+struct draining {
+    std::string reason;
+};
+struct drained {
+    std::size_t sessions_cut;
+};
+struct internal_error {
+    std::string what;
+};
 
 } // namespace observed
 
 using observation =
-    std::variant<observed::started, observed::listening, observed::ready,
-                 observed::schema_migrated, observed::postgres_connected, observed::postgres_lost,
+    std::variant<observed::started, observed::listening, observed::ready, observed::schema_migrated,
+                 observed::postgres_connected, observed::postgres_lost,
                  observed::postgres_unreachable, observed::postgres_unusable,
                  observed::epoch_changed, observed::page_read, observed::publish_batch,
                  observed::publish_latency, observed::session_opened, observed::session_closed,
@@ -70,29 +120,29 @@ protected:
 
 /// What one shard counts by itself, copied out at scrape.
 struct shard_counts {
-    std::uint64_t sessions = 0;            ///< now
-    std::uint64_t subscriptions = 0;       ///< now
-    std::uint64_t channels = 0;            ///< with a subscription, now
-    std::uint64_t tail_bytes = 0;          ///< now
+    std::uint64_t sessions = 0;      ///< now
+    std::uint64_t subscriptions = 0; ///< now
+    std::uint64_t channels = 0;      ///< with a subscription, now
+    std::uint64_t tail_bytes = 0;    ///< now
     std::uint64_t sessions_total = 0;
     std::uint64_t frames_in = 0;
     std::uint64_t bytes_in = 0;
     std::uint64_t frames_out = 0;
     std::uint64_t bytes_out = 0;
-    std::uint64_t deliveries = 0;          ///< message frames given to sockets
-    std::uint64_t fell_behind = 0;         ///< a full outbox made a subscription stop taking
-    std::uint64_t errors = 0;              ///< error frames sent
+    std::uint64_t deliveries = 0;  ///< message frames given to sockets
+    std::uint64_t fell_behind = 0; ///< a full outbox made a subscription stop taking
+    std::uint64_t errors = 0;      ///< error frames sent
 };
 
 /// What the Postgres side knows, copied out at scrape.
 struct tail_state {
-    base::seq position = 0;                ///< handed on to the shards
-    base::seq head = 0;                    ///< highest seen
+    base::seq position = 0; ///< handed on to the shards
+    base::seq head = 0;     ///< highest seen
     bool listening = false;
     bool caught_up = false;
-    double lag_seconds = 0;                ///< age of the oldest message not handed on yet
-    double queue_usage = 0;                ///< pg_notification_queue_usage(), 0..1
-    std::uint64_t publish_queue = 0;       ///< frames waiting for the publisher
+    double lag_seconds = 0;          ///< age of the oldest message not handed on yet
+    double queue_usage = 0;          ///< pg_notification_queue_usage(), 0..1
+    std::uint64_t publish_queue = 0; ///< frames waiting for the publisher
 };
 
 } // namespace base

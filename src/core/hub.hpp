@@ -31,8 +31,8 @@ private:
 };
 
 /// Channel -> subscriptions of one shard. Knows neither messages' order nor sockets.
-/// Owner: app::shard. Thread: the shard's. Lifetime: the shard's; subscribers are not owned and must
-/// be removed before they die.
+/// Owner: app::shard. Thread: the shard's. Lifetime: the shard's; subscribers are not owned and
+/// must be removed before they die.
 class hub {
 public:
     void add(std::string_view channel, subscriber& who);

@@ -36,8 +36,10 @@ TEST_F(Bridge, ARowReachesTheSubscribersOfItsChannelOnly) {
         const auto message = client->next("message");
         EXPECT_EQ(message.at("channel"), "sports");
         EXPECT_EQ(message.at("data"), R"({"match":"final"})");
-        EXPECT_EQ(message.at("id"), db.value("select id from queue.message where channel='sports'"));
-        EXPECT_EQ(message.at("seq"), db.value("select seq from queue.message where channel='sports'"));
+        EXPECT_EQ(message.at("id"),
+                  db.value("select id from queue.message where channel='sports'"));
+        EXPECT_EQ(message.at("seq"),
+                  db.value("select seq from queue.message where channel='sports'"));
         EXPECT_EQ(message.at("created_at"),
                   db.value("select to_json(created_at at time zone 'UTC') #>> '{}' || '+00:00' "
                            "from queue.message where channel='sports'"));
@@ -107,8 +109,19 @@ TEST_F(Bridge, ATransactionOfAHundredThousandRowsArrivesWholeAndInOrder) {
 TEST_F(Bridge, OddChannelNamesWork) {
     herald_client client(daemon.port());
     const std::vector<std::string> channels = {
-        "it's \"quoted\"", "with spaces", "😀", "$1", "\\", "a;drop table queue.message", "Ünï",
-        std::string(63, 'a'), std::string(64, 'b'), std::string(255, 'c'), "%s{}", "UPPER", "upper",
+        "it's \"quoted\"",
+        "with spaces",
+        "😀",
+        "$1",
+        "\\",
+        "a;drop table queue.message",
+        "Ünï",
+        std::string(63, 'a'),
+        std::string(64, 'b'),
+        std::string(255, 'c'),
+        "%s{}",
+        "UPPER",
+        "upper",
     };
     for (const std::string& channel : channels) {
         client.subscribe(channel);
@@ -118,15 +131,13 @@ TEST_F(Bridge, OddChannelNamesWork) {
         EXPECT_EQ(client.next("message").at("channel"), channel);
     }
     for (const std::string& channel : channels) {
-        const auto receipt =
-            client.call(R"({"type":"publish","ref":1,"data":2,"channel":)" +
-                        herald_client::quoted(channel) + "}");
+        const auto receipt = client.call(R"({"type":"publish","ref":1,"data":2,"channel":)" +
+                                         herald_client::quoted(channel) + "}");
         // Receipt and message take different roads: either may be first.
         const auto other = client.next();
         EXPECT_EQ((receipt.type() == "ok" ? other : receipt).at("channel"), channel);
     }
-    EXPECT_EQ(db.value("select count(*) from queue.message"),
-              std::to_string(2 * channels.size()));
+    EXPECT_EQ(db.value("select count(*) from queue.message"), std::to_string(2 * channels.size()));
 }
 
 TEST_F(Bridge, ASubscriberOnEachShardGetsEachMessageOnce) {
@@ -159,7 +170,8 @@ TEST_F(Bridge, ForgedRingsCostOnlyABoundedNumberOfReads) {
 
 TEST(MaxDelivery, LargerRowsAreAnnouncedWithoutTheirData) {
     support::database db;
-    support::daemon daemon({.dsn = db.conninfo(), .settings = {{"MESSAGES_MAX_DELIVERY", "10KiB"}}});
+    support::daemon daemon(
+        {.dsn = db.conninfo(), .settings = {{"MESSAGES_MAX_DELIVERY", "10KiB"}}});
     herald_client client(daemon.port());
     client.subscribe("big");
     db.query("insert into queue.message (channel, data) values ('big', $1::json), ('big', '1')",

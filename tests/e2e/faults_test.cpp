@@ -65,7 +65,8 @@ TEST(Faults, ConnectedClientsMissNothingThroughFiveCrashesUnderLoad) {
     }
     writing = false;
     writer.join();
-    db.exec("insert into queue.message (channel, data) values ('even', '\"end\"'), ('odd', '\"end\"')");
+    db.exec(
+        "insert into queue.message (channel, data) values ('even', '\"end\"'), ('odd', '\"end\"')");
 
     for (std::size_t i = 0; i < clients.size(); ++i) {
         std::vector<std::int64_t> got;

@@ -78,8 +78,8 @@ TEST_F(Http, APageOfAnotherOriginIsRefused) {
 
 TEST(HttpOrigins, ListedOriginsAreAllowed) {
     support::database db;
-    support::daemon daemon({.dsn = db.conninfo(),
-                            .settings = {{"WEBSOCKET_ALLOWED_ORIGINS", "https://app.example"}}});
+    support::daemon daemon(
+        {.dsn = db.conninfo(), .settings = {{"WEBSOCKET_ALLOWED_ORIGINS", "https://app.example"}}});
     herald_client listed(daemon.port(), {.origin = "https://app.example"});
     EXPECT_EQ(listed.call(R"({"type":"ping"})").type(), "ok");
 }
@@ -140,8 +140,8 @@ TEST(Process, SighupIsNoticedAndNothingElseHappens) {
 TEST(Process, JsonLogsAreOneObjectALine) {
     support::database db;
     support::daemon daemon({.dsn = db.conninfo(), .settings = {{"LOG_FORMAT", "json"}}});
-    herald_client client(daemon.port(), {.origin = "http://127.0.0.1:" +
-                                                   std::to_string(daemon.port())});
+    herald_client client(daemon.port(),
+                         {.origin = "http://127.0.0.1:" + std::to_string(daemon.port())});
     const std::string hostile = "http://x\x1b[2J\"}{\"level\":\"fatal\"";
     support::raw_client raw("127.0.0.1", static_cast<std::uint16_t>(daemon.port()));
     raw.write(support::plain_handshake("/ws", "Origin: " + hostile + "\r\n"));

@@ -60,8 +60,8 @@ TEST(Order, TwelveWritersAndTwentySocketsAgreeWithTheTable) {
     std::int64_t position = 0;
     const auto end = std::chrono::steady_clock::now() + duration();
     const auto follow = [&] {
-        for (const auto& row : db.query("select seq from queue.message where seq > $1 order by seq",
-                                        position)) {
+        for (const auto& row :
+             db.query("select seq from queue.message where seq > $1 order by seq", position)) {
             position = std::stoll(*row[0]);
             polled.push_back(position);
         }

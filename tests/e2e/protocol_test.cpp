@@ -62,15 +62,16 @@ TEST_F(Protocol, EachVerbIsAnsweredWithItsRef) {
 TEST_F(Protocol, HistoryPagesThroughTheTable) {
     shared->db.exec("insert into queue.message (channel, data) "
                     "select 'h', to_json(i) from generate_series(1, 5) i");
-    auto page = client.call(R"({"type":"history","ref":8,"channel":"h","after":0,"limit":3})", "ok");
+    auto page =
+        client.call(R"({"type":"history","ref":8,"channel":"h","after":0,"limit":3})", "ok");
     EXPECT_EQ(page.at("more"), "true");
     const std::string messages = page.at("messages");
     EXPECT_NE(messages.find(R"("data":3)"), std::string::npos);
     EXPECT_EQ(messages.find(R"("data":4)"), std::string::npos);
     const auto third = shared->db.value("select seq from queue.message where channel='h' "
                                         "order by seq offset 2 limit 1");
-    page = client.call(R"({"type":"history","ref":8,"channel":"h","limit":3,"after":)" + *third + "}",
-                       "ok");
+    page = client.call(
+        R"({"type":"history","ref":8,"channel":"h","limit":3,"after":)" + *third + "}", "ok");
     EXPECT_EQ(page.at("more"), "false");
     EXPECT_EQ(page.at("messages").find(R"("data":3)"), std::string::npos);
     EXPECT_NE(page.at("messages").find(R"("data":5)"), std::string::npos);
@@ -123,8 +124,8 @@ TEST_F(Protocol, HostileJsonIsRefusedOrPassedThroughButNeverHarms) {
     EXPECT_EQ(code_of(R"({"type":"subscribe","channel":"x","after":99999999999999999999})"),
               "malformed");
     EXPECT_EQ(code_of(R"({"type":"publish","channel":"x","data":"\ud800"})"), "malformed");
-    const auto ok = client.call(
-        R"({"type":"publish","channel":"x","data":[0.00000000001e-2147483639]})", "ok");
+    const auto ok =
+        client.call(R"({"type":"publish","channel":"x","data":[0.00000000001e-2147483639]})", "ok");
     EXPECT_EQ(shared->db.value("select data::text from queue.message where id = $1", ok.at("id")),
               "[0.00000000001e-2147483639]");
 }

@@ -32,8 +32,8 @@ TEST_F(Publish, TheReceiptMeansTheRowIsThere) {
     for (int i = 0; i < 20; ++i) {
         const auto ok = client.call(publish("\"r\"", R"({"n": 1e400 })"), "ok");
         EXPECT_EQ(ok.at("ref"), "r");
-        const auto rows = db.query("select seq, channel, data::text from queue.message where id=$1",
-                                   ok.at("id"));
+        const auto rows =
+            db.query("select seq, channel, data::text from queue.message where id=$1", ok.at("id"));
         ASSERT_EQ(rows.size(), 1U);
         EXPECT_EQ(rows[0][0], ok.at("seq"));
         EXPECT_EQ(rows[0][1], "c");
@@ -145,9 +145,8 @@ TEST(PublishAway, IsAnsweredUnavailableAndWorksAgainAfterwards) {
     server.start();
     EXPECT_TRUE(support::eventually(std::chrono::seconds(20),
                                     [&] { return daemon.status_of("/readyz") == 200; }));
-    EXPECT_TRUE(support::eventually(std::chrono::seconds(20), [&] {
-        return client.call(publish("9", "9")).type() == "ok";
-    }));
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(20),
+                                    [&] { return client.call(publish("9", "9")).type() == "ok"; }));
     EXPECT_EQ(db.value("select count(*) from queue.message"), "2");
 }
 

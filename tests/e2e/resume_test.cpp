@@ -25,8 +25,7 @@ std::vector<std::int64_t> table(support::database& db, const std::string& channe
     return seqs;
 }
 
-void insert(support::database& db, const std::string& channel, int count,
-            std::size_t bytes = 10) {
+void insert(support::database& db, const std::string& channel, int count, std::size_t bytes = 10) {
     db.query("insert into queue.message (channel, data) "
              "select $1, to_json(repeat('x', $2::int)) from generate_series(1, $3::int)",
              channel, bytes, count);
@@ -91,11 +90,9 @@ TEST_P(Resume, ASlowClientGetsEverythingOnceOnTheSameSocket) {
     slow.next("live");
 }
 
-INSTANTIATE_TEST_SUITE_P(Tails, Resume, testing::Values("64MiB", "0"),
-                         [](const auto& tested) {
-                             return std::string(tested.param) == "0" ? "FromTheTable"
-                                                                     : "FromTheTail";
-                         });
+INSTANTIATE_TEST_SUITE_P(Tails, Resume, testing::Values("64MiB", "0"), [](const auto& tested) {
+    return std::string(tested.param) == "0" ? "FromTheTable" : "FromTheTail";
+});
 
 TEST(ResumeEdges, ACursorBeyondTheLogIsReset) {
     support::database db;

@@ -94,7 +94,8 @@ TEST(CommandLine, MigrateBringsASchemaAndCanBeRunAgain) {
 }
 
 /// Starts a daemon that must not start, and gives what it logged.
-std::string refused_start(const std::string& dsn, std::map<std::string, std::string> settings = {}) {
+std::string refused_start(const std::string& dsn,
+                          std::map<std::string, std::string> settings = {}) {
     daemon one({.dsn = dsn, .settings = std::move(settings), .wait_ready = false});
     EXPECT_EQ(one.wait(std::chrono::seconds(30)), 78);
     return one.log();
@@ -146,9 +147,9 @@ TEST(Start, TwoInstancesMayMigrateAtOnce) {
     daemon one(options);
     daemon two(options);
     for (daemon* each : {&one, &two}) {
-        EXPECT_TRUE(support::eventually(std::chrono::seconds(20),
-                                        [&] { return each->status_of("/readyz") == 200; }))
-            << each->log();
+        EXPECT_TRUE(support::eventually(std::chrono::seconds(20), [&] {
+            return each->status_of("/readyz") == 200;
+        })) << each->log();
     }
 }
 
@@ -212,8 +213,8 @@ TEST(Start, ATransactionPoolerOnTheListenConnectionIsRefused) {
     }
     support::postgres_server server({.tcp = true});
     support::database db(server);
-    const int port = server.tcp_port() + 1'000 < 65'000 ? server.tcp_port() + 1'000
-                                                        : server.tcp_port() - 1'000;
+    const int port =
+        server.tcp_port() + 1'000 < 65'000 ? server.tcp_port() + 1'000 : server.tcp_port() - 1'000;
     const temporary_file users("users.txt", "\"postgres\" \"\"\n");
     const temporary_file config(
         "pgbouncer.ini",

@@ -21,22 +21,24 @@ std::vector<notification> heard_after(database& db, connection& listener, const 
     db.exec("notify done");
     std::vector<notification> heard;
     EXPECT_TRUE(eventually(5s, [&] {
-        for (notification& each : listener.notifications()) heard.push_back(std::move(each));
+        for (notification& each : listener.notifications())
+            heard.push_back(std::move(each));
         return !heard.empty() && heard.back().channel == "done";
     }));
-    if (!heard.empty()) heard.pop_back();
+    if (!heard.empty())
+        heard.pop_back();
     return heard;
 }
 
 std::string insert_of(const std::string& channel, const std::string& data_sql) {
     return "insert into queue.message (id, channel, data, created_at, updated_at) values"
-           " ('00000000-0000-4000-8000-000000000001', '" + channel + "', " + data_sql +
-           ", '2026-01-01 10:00:00.5+00', '2026-01-01 10:00:00.5+00')";
+           " ('00000000-0000-4000-8000-000000000001', '" +
+           channel + "', " + data_sql + ", '2026-01-01 10:00:00.5+00', '2026-01-01 10:00:00.5+00')";
 }
 
 const std::string start_of_row = R"({"id":"00000000-0000-4000-8000-000000000001","channel":")";
 
-}  // namespace
+} // namespace
 
 TEST(SqlContract, ListenersOnTheChannelGetTheRowAsJson) {
     database db;
@@ -44,15 +46,17 @@ TEST(SqlContract, ListenersOnTheChannelGetTheRowAsJson) {
     connection listener = db.connect();
     listener.exec("listen sports");
     db.exec("set timezone = 'UTC'");
-    const auto heard = heard_after(db, listener, insert_of("sports", R"('{"b": 1.50,  "a":"\u00e9"}')"));
+    const auto heard =
+        heard_after(db, listener, insert_of("sports", R"('{"b": 1.50,  "a":"\u00e9"}')"));
     ASSERT_EQ(heard.size(), 1u);
-    EXPECT_EQ(heard[0].payload,
-              start_of_row + R"(sports","data":{"b": 1.50,  "a":"\u00e9"},)"
-                             R"("created_at":"2026-01-01T10:00:00.5+00:00",)"
-                             R"("updated_at":"2026-01-01T10:00:00.5+00:00"})");
-    EXPECT_EQ(heard[0].payload,
-              db.value("select row_to_json(r)::text from (select id, channel, data, created_at, updated_at"
-                       " from queue.message) r"));
+    EXPECT_EQ(heard[0].payload, start_of_row + R"(sports","data":{"b": 1.50,  "a":"\u00e9"},)"
+                                               R"("created_at":"2026-01-01T10:00:00.5+00:00",)"
+                                               R"("updated_at":"2026-01-01T10:00:00.5+00:00"})");
+    EXPECT_EQ(
+        heard[0].payload,
+        db.value(
+            "select row_to_json(r)::text from (select id, channel, data, created_at, updated_at"
+            " from queue.message) r"));
 }
 
 TEST(SqlContract, DataThatIsNullIsSentAsNull) {
@@ -73,8 +77,9 @@ TEST(SqlContract, ARowOf7999BytesIsSentWholeAndOneMoreByReference) {
     const std::size_t room = 7999 - small[0].payload.size();
     const auto of_size = [&](std::size_t letters) {
         db.exec("delete from queue.message");
-        return heard_after(db, listener,
-                           insert_of("sports", "to_json(repeat('x', " + std::to_string(letters) + "))"));
+        return heard_after(
+            db, listener,
+            insert_of("sports", "to_json(repeat('x', " + std::to_string(letters) + "))"));
     };
     const auto fits = of_size(room);
     ASSERT_EQ(fits.size(), 1u);
@@ -88,7 +93,9 @@ TEST(SqlContract, ARowOf7999BytesIsSentWholeAndOneMoreByReference) {
     db.exec("delete from queue.message");
     const auto toasted = heard_after(
         db, listener,
-        insert_of("sports", "(select to_json(string_agg(md5(i::text), '')) from generate_series(1, 9000) i)"));
+        insert_of(
+            "sports",
+            "(select to_json(string_agg(md5(i::text), '')) from generate_series(1, 9000) i)"));
     ASSERT_EQ(toasted.size(), 1u);
     EXPECT_EQ(toasted[0].payload, start_of_row + "sports\"}");
 }
@@ -97,7 +104,8 @@ TEST(SqlContract, AChannelOf63BytesIsNotifiedAndALongerOneSkipped) {
     database db;
     // 63 bytes in 18 characters: limits count bytes.
     std::string fits = "abc";
-    for (int n = 0; n < 15; ++n) fits += "\xF0\x9F\x8E\x89";
+    for (int n = 0; n < 15; ++n)
+        fits += "\xF0\x9F\x8E\x89";
     ASSERT_EQ(fits.size(), 63u);
     connection listener = db.connect();
     listener.exec("listen \"" + fits + "\"");
@@ -115,7 +123,8 @@ TEST(SqlContract, TheChannelTriggerCanBeSwitchedOffAndTheBellStays) {
     listener.exec("listen sports; listen queue_message");
     db.exec("alter table queue.message disable trigger notify_channel");
     const auto heard = heard_after(
-        db, listener, "insert into queue.message (channel) select 'sports' from generate_series(1, 100)");
+        db, listener,
+        "insert into queue.message (channel) select 'sports' from generate_series(1, 100)");
     ASSERT_EQ(heard.size(), 1u);
     EXPECT_EQ(heard[0].channel, "queue_message");
     EXPECT_EQ(heard[0].payload, "");
@@ -124,26 +133,30 @@ TEST(SqlContract, TheChannelTriggerCanBeSwitchedOffAndTheBellStays) {
 TEST(SqlContract, ChannelNamesAreChecked) {
     database db;
     for (const char* good : {"'a'", "repeat('x', 255)", "'a b/c:\"{}\"'", "U&'\\00e9\\+01F389'"}) {
-        EXPECT_NO_THROW(db.exec(std::string("insert into queue.message (channel) values (") + good + ")"));
+        EXPECT_NO_THROW(
+            db.exec(std::string("insert into queue.message (channel) values (") + good + ")"));
     }
     for (const char* bad : {"''", "null", "repeat('x', 256)", "repeat(U&'\\00e9', 128)", "E'a\\nb'",
                             "E'\\x01'", "E'\\x1f'", "E'\\x7f'"}) {
-        EXPECT_THROW(db.exec(std::string("insert into queue.message (channel) values (") + bad + ")"),
-                     postgres_error)
+        EXPECT_THROW(
+            db.exec(std::string("insert into queue.message (channel) values (") + bad + ")"),
+            postgres_error)
             << bad;
     }
 }
 
 TEST(SqlContract, DataKeepsEveryByte) {
     database db;
-    const std::string text = R"({"b" : 1.500, "b":2, "big":12345678901234567890.10,"e":"\u00e9\/"})";
+    const std::string text =
+        R"({"b" : 1.500, "b":2, "big":12345678901234567890.10,"e":"\u00e9\/"})";
     db.query("insert into queue.message (channel, data) values ('a', $1)", text);
     EXPECT_EQ(db.value("select data::text from queue.message"), text);
 }
 
 TEST(SqlContract, DeletingRemembersTheHighestSeqOfEachChannel) {
     database db;
-    db.exec("insert into queue.message (channel) select 'c' || i % 2 from generate_series(1, 10) i");
+    db.exec(
+        "insert into queue.message (channel) select 'c' || i % 2 from generate_series(1, 10) i");
     db.exec("delete from queue.message where seq between 5 and 8");
     EXPECT_EQ(db.query("select * from queue.trimmed order by channel"),
               (rows{{"c0", "8"}, {"c1", "7"}}));
@@ -163,7 +176,8 @@ TEST(SqlContract, TruncateStartsAnEpochAndTheNumbersGoOn) {
     db.exec("insert into queue.message (channel) values ('a'), ('b')");
     const cell epoch = db.value("select queue.current_epoch()");
     listener.exec("listen queue_message");
-    EXPECT_EQ(heard_after(db, listener, "truncate queue.message restart identity cascade").size(), 1u);
+    EXPECT_EQ(heard_after(db, listener, "truncate queue.message restart identity cascade").size(),
+              1u);
     EXPECT_NE(db.value("select queue.current_epoch()"), epoch);
     EXPECT_EQ(db.value("select queue.head()"), "2");
     db.exec("insert into queue.message (channel) values ('a')");
@@ -222,16 +236,19 @@ TEST(SqlContract, ACopyOfADatabaseGetsAnEpochOfItsOwn) {
 TEST(SqlContract, ConsumerLagCountsWhatIsNotAcknowledged) {
     database db;
     db.exec("insert into queue.message (channel) select 'c' || i % 2 from generate_series(1, 10) i;"
-            "insert into queue.consumer (channel, name, acked_seq) values ('c0', 'bills', 4), ('new', 'x', 0)");
-    EXPECT_EQ(db.query("select channel, name, acked_seq, head, lag from queue.consumer_lag order by 1"),
-              (rows{{"c0", "bills", "4", "10", "3"}, {"new", "x", "0", "0", "0"}}));
+            "insert into queue.consumer (channel, name, acked_seq) values ('c0', 'bills', 4), "
+            "('new', 'x', 0)");
+    EXPECT_EQ(
+        db.query("select channel, name, acked_seq, head, lag from queue.consumer_lag order by 1"),
+        (rows{{"c0", "bills", "4", "10", "3"}, {"new", "x", "0", "0", "0"}}));
 }
 
 TEST(SqlContract, AMillionRowsInOneTransactionCommit) {
     database db;
     const bool is_long = std::getenv("PGHERALD_LONG") != nullptr;
     const std::string count = is_long ? "1000000" : "20000";
-    db.exec("insert into queue.message (channel, data) select 'bulk', '{}' from generate_series(1, " +
-            count + ")");
+    db.exec(
+        "insert into queue.message (channel, data) select 'bulk', '{}' from generate_series(1, " +
+        count + ")");
     EXPECT_EQ(db.value("select count(*) from queue.message where seq <= queue.head()"), count);
 }

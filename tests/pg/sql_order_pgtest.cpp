@@ -1,5 +1,5 @@
-// The promise of sql/: seq rises in commit order, so "everything after seq N" skips nobody, whatever the
-// writers do.
+// The promise of sql/: seq rises in commit order, so "everything after seq N" skips nobody,
+// whatever the writers do.
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ std::string insert_sql(const std::string& id) {
 
 // Reads as the daemon does: everything after its position, in pages, never looking back.
 class tail_reader {
-  public:
+public:
     explicit tail_reader(connection conn) : conn_(std::move(conn)) {}
 
     // Returns how many rows came.
@@ -61,7 +61,7 @@ class tail_reader {
     long position() const { return position_; }
     const std::vector<std::string>& seen() const { return seen_; }
 
-  private:
+private:
     connection conn_;
     long position_ = 0;
     std::vector<std::string> seen_;
@@ -78,42 +78,69 @@ verdict compare(const std::set<std::string>& committed, const std::vector<std::s
     std::map<std::string, int> times;
     for (const std::string& id : seen) {
         const int before = times[id]++;
-        if (before > 0) ++found.repeated;
-        if (!committed.contains(id)) ++found.invented;
+        if (before > 0)
+            ++found.repeated;
+        if (!committed.contains(id))
+            ++found.invented;
     }
     for (const std::string& id : committed) {
-        if (!times.contains(id)) ++found.lost;
+        if (!times.contains(id))
+            ++found.lost;
     }
     return found;
 }
 
-// One client that does to the table what applications do, and keeps the ids it was told are committed.
+// One client that does to the table what applications do, and keeps the ids it was told are
+// committed.
 class writer {
-  public:
+public:
     writer(const database& db, unsigned number)
-        : plain_(db.connect()), trusted_(db.connect()), number_(number), random_(number * 7919 + 1) {
+        : plain_(db.connect()),
+          trusted_(db.connect()),
+          number_(number),
+          random_(number * 7919 + 1) {
         trusted_.exec("select queue.settle_first()");
     }
 
     void act() {
         switch (random_() % 11) {
-            case 0: one_row(); break;
-            case 1: slow_transaction(true); break;
-            case 2: slow_transaction(false); break;
-            case 3: savepoints(); break;
-            case 4: copy(); break;
-            case 5:
-            case 6: trusted_batch(); break;
-            case 7: settled_early(true); break;
-            case 8: settled_early(false); break;
-            case 9: conflicts(); break;
-            default: inserted_and_deleted(); break;
+        case 0:
+            one_row();
+            break;
+        case 1:
+            slow_transaction(true);
+            break;
+        case 2:
+            slow_transaction(false);
+            break;
+        case 3:
+            savepoints();
+            break;
+        case 4:
+            copy();
+            break;
+        case 5:
+        case 6:
+            trusted_batch();
+            break;
+        case 7:
+            settled_early(true);
+            break;
+        case 8:
+            settled_early(false);
+            break;
+        case 9:
+            conflicts();
+            break;
+        default:
+            inserted_and_deleted();
+            break;
         }
     }
 
     const std::set<std::string>& committed() const { return committed_; }
 
-  private:
+private:
     std::string next() { return make_id(number_, ++count_); }
     unsigned some() { return 1 + random_() % 5; }
     void pause() { std::this_thread::sleep_for(std::chrono::microseconds(random_() % 6000)); }
@@ -134,7 +161,8 @@ class writer {
             pause();
         }
         plain_.exec(commits ? "commit" : "rollback");
-        if (commits) keep(ids);
+        if (commits)
+            keep(ids);
     }
 
     void savepoints() {
@@ -184,7 +212,8 @@ class writer {
         plain_.exec("begin; " + insert_sql(id) + "; set constraints all immediate");
         pause();
         plain_.exec(insert_sql(second) + "; " + (commits ? "commit" : "rollback"));
-        if (commits) keep({id, second});
+        if (commits)
+            keep({id, second});
     }
 
     void conflicts() {
@@ -217,7 +246,7 @@ long seq_of(database& db, const std::string& id) {
     return std::stol(*db.value("select seq from queue.message where id = $1", id));
 }
 
-}  // namespace
+} // namespace
 
 TEST(SqlOrder, RandomWritersAreReadWholeAndInOrder) {
     database db;
@@ -227,14 +256,16 @@ TEST(SqlOrder, RandomWritersAreReadWholeAndInOrder) {
     tail_reader tail(db.connect());
 
     std::vector<std::unique_ptr<writer>> writers;
-    for (unsigned n = 1; n <= 8; ++n) writers.push_back(std::make_unique<writer>(db, n));
+    for (unsigned n = 1; n <= 8; ++n)
+        writers.push_back(std::make_unique<writer>(db, n));
     std::atomic<bool> stop{false};
     std::atomic<int> failures{0};
     std::vector<std::thread> threads;
     for (auto& each : writers) {
         threads.emplace_back([&stop, &failures, w = each.get()] {
             try {
-                while (!stop) w->act();
+                while (!stop)
+                    w->act();
             } catch (const std::exception& error) {
                 ADD_FAILURE() << error.what();
                 ++failures;
@@ -250,7 +281,7 @@ TEST(SqlOrder, RandomWritersAreReadWholeAndInOrder) {
                 ++rings;
                 EXPECT_EQ(each.payload, "");
             } else {
-                notified.push_back(each.payload.substr(7, 36));  // {"id":"<uuid>"
+                notified.push_back(each.payload.substr(7, 36)); // {"id":"<uuid>"
             }
         }
     };
@@ -260,11 +291,13 @@ TEST(SqlOrder, RandomWritersAreReadWholeAndInOrder) {
         take_notifications();
     }
     stop = true;
-    for (std::thread& each : threads) each.join();
+    for (std::thread& each : threads)
+        each.join();
     tail.drain();
 
     std::set<std::string> committed;
-    for (const auto& each : writers) committed.merge(std::set<std::string>(each->committed()));
+    for (const auto& each : writers)
+        committed.merge(std::set<std::string>(each->committed()));
     ASSERT_GT(committed.size(), 200u);
     const verdict by_tail = compare(committed, tail.seen());
     EXPECT_EQ(by_tail.lost, 0u) << "of " << committed.size();
@@ -321,8 +354,7 @@ TEST(SqlOrder, TheLateCommitGetsTheHigherSeq) {
     late.exec("commit");
     tail.drain();
 
-    EXPECT_EQ(tail.seen(),
-              (std::vector<std::string>{make_id(2, 1), make_id(1, 1), make_id(1, 2)}));
+    EXPECT_EQ(tail.seen(), (std::vector<std::string>{make_id(2, 1), make_id(1, 1), make_id(1, 2)}));
 }
 
 TEST(SqlOrder, ALongTransactionBlocksNobody) {
@@ -348,7 +380,8 @@ TEST(SqlOrder, TheTrustedStatementReturnsFinalNumbers) {
                                      "{a,b}", "{1,2}");
     late.exec("commit");
     ASSERT_EQ(given.size(), 2u);
-    for (const row& each : given) EXPECT_EQ(std::stol(*each[1]), seq_of(db, *each[0]));
+    for (const row& each : given)
+        EXPECT_EQ(std::stol(*each[1]), seq_of(db, *each[0]));
     EXPECT_LT(*given[0][1], *given[1][1]);
     EXPECT_GT(seq_of(db, make_id(1, 1)), seq_of(db, make_id(2, 2)));
 }
@@ -364,7 +397,8 @@ TEST(SqlOrder, OnlyConflictsRingNobodyAndReturnNothing) {
     trusted.exec("notify done");
     std::vector<notification> heard;
     ASSERT_TRUE(eventually(5s, [&] {
-        for (auto& each : listener.notifications()) heard.push_back(each);
+        for (auto& each : listener.notifications())
+            heard.push_back(each);
         return !heard.empty();
     }));
     ASSERT_EQ(heard.size(), 1u);
@@ -430,7 +464,8 @@ TEST(SqlOrder, ABulkInsertOvertakenByAnotherIsRenumberedWhole) {
     database db;
     tail_reader tail(db.connect());
     connection bulk = db.connect();
-    bulk.exec("begin; insert into queue.message (channel) select 'bulk' from generate_series(1, 5000)");
+    bulk.exec(
+        "begin; insert into queue.message (channel) select 'bulk' from generate_series(1, 5000)");
     db.exec(insert_sql(make_id(1, 1)));
     tail.drain();
     ASSERT_EQ(tail.seen().size(), 1u);
@@ -445,8 +480,8 @@ TEST(SqlOrder, HeadDoesNotCountWhatItsOwnTransactionInserted) {
     connection early = db.connect();
     early.exec("begin; " + insert_sql(make_id(2, 1)));
     connection own = db.connect();
-    own.exec("begin isolation level repeatable read; " + insert_sql(make_id(3, 1)) + "; savepoint s; " +
-             insert_sql(make_id(3, 2)) + "; release s");
+    own.exec("begin isolation level repeatable read; " + insert_sql(make_id(3, 1)) +
+             "; savepoint s; " + insert_sql(make_id(3, 2)) + "; release s");
     early.exec("commit");
     db.exec(insert_sql(make_id(1, 2)));
 
@@ -511,13 +546,13 @@ TEST(SqlOrder, APromotedStandbyRecordsWhereItsTimelineBegan) {
     postgres_server primary;
     database db(primary);
     const std::string epoch = *db.value("select queue.current_epoch()");
-    for (unsigned n = 1; n <= 3; ++n) db.exec(insert_sql(make_id(1, n)));
+    for (unsigned n = 1; n <= 3; ++n)
+        db.exec(insert_sql(make_id(1, n)));
 
     auto standby = primary.make_standby();
     connection there(standby->conninfo(db.name()));
-    ASSERT_TRUE(eventually(20s, [&] {
-        return there.value("select count(*) from queue.message") == "3";
-    }));
+    ASSERT_TRUE(
+        eventually(20s, [&] { return there.value("select count(*) from queue.message") == "3"; }));
     primary.stop("immediate");
     standby->promote();
 
@@ -530,10 +565,9 @@ TEST(SqlOrder, APromotedStandbyRecordsWhereItsTimelineBegan) {
     const rows began = there.query("select began_at from queue.timeline where timeline = 2");
     ASSERT_EQ(began.size(), 1u);
     EXPECT_GE(std::stol(*began[0][0]), 3);
-    EXPECT_EQ(there.value("select min(seq) > $1 from queue.message where id >= $2",
-                          *began[0][0], make_id(2, 0)),
+    EXPECT_EQ(there.value("select min(seq) > $1 from queue.message where id >= $2", *began[0][0],
+                          make_id(2, 0)),
               "t");
     EXPECT_EQ(there.value("select last_value from queue.timeline_seq"), "2");
-    EXPECT_EQ(there.value("select queue.current_epoch()"),
-              epoch.substr(0, epoch.find('.')) + ".2");
+    EXPECT_EQ(there.value("select queue.current_epoch()"), epoch.substr(0, epoch.find('.')) + ".2");
 }

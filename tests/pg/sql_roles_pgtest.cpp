@@ -40,7 +40,7 @@ std::string state_of(connection& conn, const std::string& sql) {
     return "";
 }
 
-}  // namespace
+} // namespace
 
 TEST(SqlRoles, APublisherCanInsertAndNothingElse) {
     database db;
@@ -54,12 +54,14 @@ TEST(SqlRoles, APublisherCanInsertAndNothingElse) {
     EXPECT_EQ(db.value("select count(*) from queue.message"), "4");
 
     for (const char* sql :
-         {"select * from queue.message", "insert into queue.message (channel) values ('a') returning seq",
-          "update queue.message set data = '1'", "delete from queue.message", "truncate queue.message",
-          "select * from queue.log", "select nextval('queue.message_seq')",
-          "select setval('queue.settled_seq', 1)", "select last_value from queue.settled_seq",
-          "select queue.settle_first()", "select queue.new_epoch()", "select queue.current_epoch()",
-          "select queue.head()", "select queue.record_timeline(7)",
+         {"select * from queue.message",
+          "insert into queue.message (channel) values ('a') returning seq",
+          "update queue.message set data = '1'", "delete from queue.message",
+          "truncate queue.message", "select * from queue.log",
+          "select nextval('queue.message_seq')", "select setval('queue.settled_seq', 1)",
+          "select last_value from queue.settled_seq", "select queue.settle_first()",
+          "select queue.new_epoch()", "select queue.current_epoch()", "select queue.head()",
+          "select queue.record_timeline(7)",
           "begin; lock table queue.settling in share update exclusive mode",
           "create temporary table own (seq bigint); create trigger own before insert on own"
           " for each row execute function queue.settle_row()"}) {
@@ -73,7 +75,8 @@ TEST(SqlRoles, APublisherCanNotChooseItsNumber) {
     role publisher(db, publisher_grants);
     connection conn = db.connect(publisher.name());
     conn.exec("insert into queue.message (channel, seq) values ('a', 9000000000000)");
-    conn.exec("set pgherald.settle_first = on; insert into queue.message (channel, seq) values ('a', -5)");
+    conn.exec("set pgherald.settle_first = on; insert into queue.message (channel, seq) values "
+              "('a', -5)");
     db.exec("insert into queue.message (channel) values ('a')");
     EXPECT_EQ(db.query("select seq from queue.message order by seq"), (rows{{"1"}, {"2"}, {"3"}}));
 }
@@ -83,11 +86,13 @@ TEST(SqlRoles, ForgingTheSettingDoesNotBreakTheOrder) {
     database db;
     role publisher(db, publisher_grants);
     connection late = db.connect(publisher.name());
-    late.exec("set pgherald.settle_first = on; begin; insert into queue.message (channel) values ('late')");
+    late.exec("set pgherald.settle_first = on; begin; insert into queue.message (channel) values "
+              "('late')");
     connection other = db.connect();
     other.exec("set lock_timeout = '2s'; insert into queue.message (channel) values ('first')");
     late.exec("set pgherald.settle_first = off; commit");
-    EXPECT_EQ(db.query("select channel from queue.message order by seq"), (rows{{"first"}, {"late"}}));
+    EXPECT_EQ(db.query("select channel from queue.message order by seq"),
+              (rows{{"first"}, {"late"}}));
 }
 
 TEST(SqlRoles, AnUntrustedSearchPathIsNotFollowed) {
@@ -95,11 +100,14 @@ TEST(SqlRoles, AnUntrustedSearchPathIsNotFollowed) {
     role publisher(db, publisher_grants);
     db.exec("create schema evil authorization " + publisher.name());
     connection conn = db.connect(publisher.name());
-    conn.exec("create function evil.nextval(text) returns bigint language sql as 'select 666::bigint';"
-              "create function evil.nextval(regclass) returns bigint language sql as 'select 666::bigint';"
-              "create function evil.more(bigint, bigint) returns boolean language sql as 'select false';"
-              "create operator evil.<= (leftarg = bigint, rightarg = bigint, function = evil.more);"
-              "set search_path = evil, pg_catalog; begin; insert into queue.message (channel) values ('a')");
+    conn.exec(
+        "create function evil.nextval(text) returns bigint language sql as 'select 666::bigint';"
+        "create function evil.nextval(regclass) returns bigint language sql as 'select "
+        "666::bigint';"
+        "create function evil.more(bigint, bigint) returns boolean language sql as 'select false';"
+        "create operator evil.<= (leftarg = bigint, rightarg = bigint, function = evil.more);"
+        "set search_path = evil, pg_catalog; begin; insert into queue.message (channel) values "
+        "('a')");
     db.exec("insert into queue.message (channel) values ('first')");
     conn.exec("commit");
     EXPECT_EQ(db.query("select channel, seq from queue.message order by seq"),
@@ -111,23 +119,26 @@ TEST(SqlRoles, TheDaemonCanDoItsWorkAndNoMore) {
     role daemon(db, daemon_grants);
     connection conn = db.connect(daemon.name());
     conn.exec("select queue.settle_first()");
-    const rows given = conn.query(publish_sql, "{00000000-0000-4000-8000-000000000001}", "{a}", "{1}");
+    const rows given =
+        conn.query(publish_sql, "{00000000-0000-4000-8000-000000000001}", "{a}", "{1}");
     ASSERT_EQ(given.size(), 1u);
     EXPECT_EQ(given[0][1], "1");
     EXPECT_EQ(conn.value("select current_setting('pgherald.settle_first')"), "on");
     EXPECT_EQ(conn.value("select queue.head()"), "1");
     EXPECT_EQ(conn.query("select l.schema_version, l.emptied_at, queue.head() from queue.log l"),
               (rows{{"1", "0", "1"}}));
-    conn.exec("select queue.current_epoch(); select * from queue.timeline; select * from queue.trimmed;"
-              "insert into queue.consumer (channel, name, acked_seq) values ('a', 'n', 0)"
-              " on conflict (channel, name) do update set acked_seq = excluded.acked_seq;"
-              "select * from queue.consumer_lag; delete from queue.consumer; listen queue_message");
+    conn.exec(
+        "select queue.current_epoch(); select * from queue.timeline; select * from queue.trimmed;"
+        "insert into queue.consumer (channel, name, acked_seq) values ('a', 'n', 0)"
+        " on conflict (channel, name) do update set acked_seq = excluded.acked_seq;"
+        "select * from queue.consumer_lag; delete from queue.consumer; listen queue_message");
 
     for (const char* sql :
-         {"delete from queue.message", "update queue.message set data = '1'", "truncate queue.message",
-          "update queue.log set epoch = gen_random_uuid()", "delete from queue.trimmed",
-          "select setval('queue.message_seq', 1)", "select queue.new_epoch()",
-          "create table queue.mine ()", "alter table queue.message disable trigger settle_row"}) {
+         {"delete from queue.message", "update queue.message set data = '1'",
+          "truncate queue.message", "update queue.log set epoch = gen_random_uuid()",
+          "delete from queue.trimmed", "select setval('queue.message_seq', 1)",
+          "select queue.new_epoch()", "create table queue.mine ()",
+          "alter table queue.message disable trigger settle_row"}) {
         EXPECT_EQ(state_of(conn, sql), "42501") << sql;
     }
     db.exec("grant delete on queue.message to " + daemon.name());
@@ -135,14 +146,16 @@ TEST(SqlRoles, TheDaemonCanDoItsWorkAndNoMore) {
     EXPECT_EQ(db.query("select * from queue.trimmed"), (rows{{"a", "1"}}));
 }
 
-// Known and documented: settling early and then idling makes the others wait, for as long as the server
-// lets a session idle in a transaction; it can't make them lose their order.
+// Known and documented: settling early and then idling makes the others wait, for as long as the
+// server lets a session idle in a transaction; it can't make them lose their order.
 TEST(SqlRoles, SettlingEarlyMakesOthersWaitUntilTheIdleTimeout) {
     database db;
     role publisher(db, publisher_grants);
-    db.exec("alter role " + publisher.name() + " set idle_in_transaction_session_timeout = '300ms'");
+    db.exec("alter role " + publisher.name() +
+            " set idle_in_transaction_session_timeout = '300ms'");
     connection idle = db.connect(publisher.name());
-    idle.exec("begin; insert into queue.message (channel) values ('a'); set constraints all immediate");
+    idle.exec(
+        "begin; insert into queue.message (channel) values ('a'); set constraints all immediate");
     connection other = db.connect();
     other.exec("set lock_timeout = '50ms'");
     EXPECT_EQ(state_of(other, "insert into queue.message (channel) values ('b')"), "55P03");

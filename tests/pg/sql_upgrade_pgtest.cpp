@@ -1,5 +1,5 @@
-// Migrations: run twice, by two at once, against a newer schema, and over a queue.message that was there
-// before pgherald.
+// Migrations: run twice, by two at once, against a newer schema, and over a queue.message that was
+// there before pgherald.
 
 #include <gtest/gtest.h>
 
@@ -15,13 +15,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The set-up this project's users come from: id by uuid-ossp where that is installed, nothing not null,
-// and a trigger that puts the whole row into a notification.
+// The set-up this project's users come from: id by uuid-ossp where that is installed, nothing not
+// null, and a trigger that puts the whole row into a notification.
 std::string old_schema(const std::string& id_default, const std::string& data_type = "json",
                        const std::string& id_type = "uuid") {
     return "create schema queue;"
-           "create table queue.message (id " + id_type + " primary key" + id_default +
-           ", channel text, data " + data_type +
+           "create table queue.message (id " +
+           id_type + " primary key" + id_default + ", channel text, data " + data_type +
            ", created_at timestamptz default now(), updated_at timestamptz default now());"
            "create function queue.new_message_notify() returns trigger language plpgsql as $$"
            " begin perform pg_notify(new.channel, row_to_json(new)::text); return new; end $$;"
@@ -39,7 +39,7 @@ std::string refusal(database& db) {
     return "";
 }
 
-}  // namespace
+} // namespace
 
 TEST(SqlUpgrade, RunsTwiceAndKeepsRowsGrantsAndDisabledTriggers) {
     database db;
@@ -59,12 +59,14 @@ TEST(SqlUpgrade, RunsTwiceAndKeepsRowsGrantsAndDisabledTriggers) {
 TEST(SqlUpgrade, TwoAtOnceAreOneAfterTheOther) {
     for (int round = 0; round < 3; ++round) {
         database db(database::content::empty);
-        if (round > 0) db.exec(old_schema(""));
+        if (round > 0)
+            db.exec(old_schema(""));
         std::vector<std::thread> threads;
         for (int n = 0; n < 3; ++n) {
             threads.emplace_back([&db] { EXPECT_EQ(refusal(db), ""); });
         }
-        for (std::thread& each : threads) each.join();
+        for (std::thread& each : threads)
+            each.join();
         EXPECT_EQ(db.value("select count(*) from queue.log"), "1");
     }
 }
@@ -80,29 +82,32 @@ TEST(SqlUpgrade, KeepsAndNumbersTheRowsOfAnOlderTable) {
     database db(database::content::empty);
     const bool with_extension =
         db.value("select count(*) from pg_available_extensions where name = 'uuid-ossp'") == "1";
-    if (with_extension) db.exec("create extension \"uuid-ossp\"");
-    db.exec(old_schema(with_extension ? " default uuid_generate_v4()" : " default gen_random_uuid()"));
-    db.exec("insert into queue.message (id, channel, data, created_at) values"
-            " ('00000000-0000-4000-8000-000000000003', 'sports', '{\"n\": 1.50}', '2021-03-01'),"
-            " ('00000000-0000-4000-8000-000000000002', 'sports', '{\"n\":2}', '2021-01-01'),"
-            " ('00000000-0000-4000-8000-000000000001', 'news', null, '2021-03-01');"
-            "alter table queue.message disable trigger new_insert_trigger;"
-            "insert into queue.message (id, channel, created_at, updated_at) values"
-            " ('00000000-0000-4000-8000-000000000004', null, null, '2021-02-01'),"
-            " ('00000000-0000-4000-8000-000000000005', repeat('x', 300), null, null);"
-            "alter table queue.message enable trigger new_insert_trigger;"
-            // An owner's trigger that must not see the numbering, and one that stays off.
-            "create function touch() returns trigger language plpgsql as"
-            " $$ begin new.updated_at := now(); return new; end $$;"
-            "create trigger touch before update on queue.message for each row execute function touch();"
-            "create trigger off before update on queue.message for each row execute function touch();"
-            "alter table queue.message disable trigger off");
+    if (with_extension)
+        db.exec("create extension \"uuid-ossp\"");
+    db.exec(
+        old_schema(with_extension ? " default uuid_generate_v4()" : " default gen_random_uuid()"));
+    db.exec(
+        "insert into queue.message (id, channel, data, created_at) values"
+        " ('00000000-0000-4000-8000-000000000003', 'sports', '{\"n\": 1.50}', '2021-03-01'),"
+        " ('00000000-0000-4000-8000-000000000002', 'sports', '{\"n\":2}', '2021-01-01'),"
+        " ('00000000-0000-4000-8000-000000000001', 'news', null, '2021-03-01');"
+        "alter table queue.message disable trigger new_insert_trigger;"
+        "insert into queue.message (id, channel, created_at, updated_at) values"
+        " ('00000000-0000-4000-8000-000000000004', null, null, '2021-02-01'),"
+        " ('00000000-0000-4000-8000-000000000005', repeat('x', 300), null, null);"
+        "alter table queue.message enable trigger new_insert_trigger;"
+        // An owner's trigger that must not see the numbering, and one that stays off.
+        "create function touch() returns trigger language plpgsql as"
+        " $$ begin new.updated_at := now(); return new; end $$;"
+        "create trigger touch before update on queue.message for each row execute function touch();"
+        "create trigger off before update on queue.message for each row execute function touch();"
+        "alter table queue.message disable trigger off");
     ASSERT_EQ(refusal(db), "");
 
-    const rows kept = db.query(
-        "select right(id::text, 1), left(channel, 6), data::text, seq,"
-        " created_at is not null and updated_at is not null and updated_at < now() from queue.message"
-        " where channel not like 'xxx%' order by seq");
+    const rows kept = db.query("select right(id::text, 1), left(channel, 6), data::text, seq,"
+                               " created_at is not null and updated_at is not null and updated_at "
+                               "< now() from queue.message"
+                               " where channel not like 'xxx%' order by seq");
     const rows expected = {{"2", "sports", "{\"n\":2}", "1", "t"},
                            {"4", "", std::nullopt, "2", "t"},
                            {"1", "news", std::nullopt, "3", "t"},
@@ -129,7 +134,8 @@ TEST(SqlUpgrade, KeepsAndNumbersTheRowsOfAnOlderTable) {
     ASSERT_TRUE(eventually(5s, [&] { return !(heard = listener.notifications()).empty(); }));
     ASSERT_EQ(heard.size(), 1u);
     EXPECT_NE(heard[0].payload.find("\"data\":{\"n\": 3}"), std::string::npos) << heard[0].payload;
-    EXPECT_THROW(db.exec("insert into queue.message (channel) values (repeat('x', 300))"), postgres_error);
+    EXPECT_THROW(db.exec("insert into queue.message (channel) values (repeat('x', 300))"),
+                 postgres_error);
 }
 
 TEST(SqlUpgrade, AnEmptyOldTableStartsAtOne) {
@@ -144,7 +150,8 @@ TEST(SqlUpgrade, AnEmptyOldTableStartsAtOne) {
 TEST(SqlUpgrade, TurnsJsonbIntoJson) {
     database db(database::content::empty);
     db.exec(old_schema("", "jsonb default '{}'"));
-    db.exec("insert into queue.message (id, channel, data) values (gen_random_uuid(), 'a', '{\"a\":1}')");
+    db.exec("insert into queue.message (id, channel, data) values (gen_random_uuid(), 'a', "
+            "'{\"a\":1}')");
     ASSERT_EQ(refusal(db), "");
     EXPECT_EQ(db.query("select pg_typeof(data)::text, data::text from queue.message"),
               (rows{{"json", "{\"a\": 1}"}}));

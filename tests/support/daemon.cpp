@@ -119,8 +119,8 @@ void daemon::signal(int number) {
 
 bool daemon::running() {
     siginfo_t ended{};
-    return pid_ > 0 && waitid(P_PID, static_cast<id_t>(pid_), &ended,
-                              WEXITED | WNOHANG | WNOWAIT) == 0 &&
+    return pid_ > 0 &&
+           waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
            ended.si_pid == 0;
 }
 
@@ -139,14 +139,16 @@ std::string daemon::log() const {
 
 int daemon::status_of(const std::string& path) const {
     try {
-        return static_cast<int>(http_get("127.0.0.1", static_cast<std::uint16_t>(port_), path).status);
+        return static_cast<int>(
+            http_get("127.0.0.1", static_cast<std::uint16_t>(port_), path).status);
     } catch (const std::exception&) {
         return 0;
     }
 }
 
 double daemon::metric(const std::string& name) const {
-    std::istringstream lines(http_get("127.0.0.1", static_cast<std::uint16_t>(port_), "/metrics").body);
+    std::istringstream lines(
+        http_get("127.0.0.1", static_cast<std::uint16_t>(port_), "/metrics").body);
     for (std::string line; std::getline(lines, line);) {
         if (line.starts_with(name + ' ')) {
             return std::stod(line.substr(name.size() + 1));
@@ -171,8 +173,8 @@ daemon::outcome daemon::run(const std::vector<std::string>& arguments,
     const std::string err = temporary_file();
     const pid_t pid = start(arguments, environment, out, err);
     int status = 0;
-    const bool ended = eventually(std::chrono::seconds(30),
-                                  [&] { return waitpid(pid, &status, WNOHANG) == pid; });
+    const bool ended =
+        eventually(std::chrono::seconds(30), [&] { return waitpid(pid, &status, WNOHANG) == pid; });
     if (!ended) {
         kill(pid, SIGKILL);
         waitpid(pid, &status, 0);

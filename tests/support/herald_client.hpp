@@ -1,7 +1,7 @@
 #pragma once
 
-#include "json/reader.hpp"
 #include "tests/support/ws_client.hpp"
+#include "json/reader.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -63,10 +63,10 @@ public:
     frame next_of_any_type(const std::string& wanted, std::chrono::milliseconds wait = patience) {
         auto text = socket.read(wait);
         if (!text) {
-            throw std::runtime_error("no frame came" + (wanted.empty() ? "" : ", not the " + wanted) +
-                                     (socket.closed()
-                                          ? ", closed with " + std::to_string(socket.close_code())
-                                          : std::string()));
+            throw std::runtime_error(
+                "no frame came" + (wanted.empty() ? "" : ", not the " + wanted) +
+                (socket.closed() ? ", closed with " + std::to_string(socket.close_code())
+                                 : std::string()));
         }
         return frame(std::move(*text));
     }
@@ -77,7 +77,8 @@ public:
     }
 
     frame subscribe(const std::string& channel, const std::string& more = "") {
-        return call(R"({"type":"subscribe","ref":1,"channel":)" + quoted(channel) + more + "}", "ok");
+        return call(R"({"type":"subscribe","ref":1,"channel":)" + quoted(channel) + more + "}",
+                    "ok");
     }
 
     /// The seqs of the next `count` frames, which must be messages.

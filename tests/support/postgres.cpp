@@ -37,15 +37,18 @@ struct server_user {
 };
 
 server_user find_server_user() {
-    if (::geteuid() != 0) return {};
+    if (::geteuid() != 0)
+        return {};
     for (const char* name : {"postgres", "nobody"}) {
-        if (const passwd* entry = ::getpwnam(name)) return {entry->pw_uid, entry->pw_gid};
+        if (const passwd* entry = ::getpwnam(name))
+            return {entry->pw_uid, entry->pw_gid};
     }
     throw std::runtime_error("running as root and found no user to run Postgres as");
 }
 
 std::string find_binaries() {
-    if (const char* folder = std::getenv("PGHERALD_PG_BIN")) return folder;
+    if (const char* folder = std::getenv("PGHERALD_PG_BIN"))
+        return folder;
     std::string best;
     int best_version = 0;
     std::error_code ignored;
@@ -56,7 +59,8 @@ std::string find_binaries() {
             best = entry.path() / "bin";
         }
     }
-    if (best.empty()) throw std::runtime_error("found no Postgres server; set PGHERALD_PG_BIN");
+    if (best.empty())
+        throw std::runtime_error("found no Postgres server; set PGHERALD_PG_BIN");
     return best;
 }
 
@@ -69,13 +73,15 @@ int free_tcp_port() {
     const bool bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
                        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
     ::close(fd);
-    if (!bound) throw std::runtime_error("no free TCP port");
+    if (!bound)
+        throw std::runtime_error("no free TCP port");
     return ntohs(address.sin_port);
 }
 
 // In a child, before exec: only calls that are safe after fork in a process with threads.
 void become(const server_user& user) {
-    if (user.uid == 0) return;
+    if (user.uid == 0)
+        return;
     if (::setgroups(0, nullptr) != 0 || ::setgid(user.gid) != 0 || ::setuid(user.uid) != 0) {
         ::_exit(126);
     }
@@ -83,7 +89,8 @@ void become(const server_user& user) {
 
 std::string error_text(const PGconn* conn) {
     std::string text = PQerrorMessage(conn);
-    while (!text.empty() && text.back() == '\n') text.pop_back();
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
     return text;
 }
 
@@ -101,11 +108,13 @@ void check(const PGconn* conn, const PGresult* result) {
     throw postgres_error(error_text(conn), state ? state : "");
 }
 
-}  // namespace
+} // namespace
 
 connection::connection(const std::string& conninfo) : conn_(PQconnectdb(conninfo.c_str())) {
-    if (PQstatus(conn_.get()) != CONNECTION_OK) throw postgres_error(error_text(conn_.get()), "");
-    PQsetNoticeProcessor(conn_.get(), [](void*, const char*) {}, nullptr);
+    if (PQstatus(conn_.get()) != CONNECTION_OK)
+        throw postgres_error(error_text(conn_.get()), "");
+    PQsetNoticeProcessor(
+        conn_.get(), [](void*, const char*) {}, nullptr);
 }
 
 void connection::exec(const std::string& sql) {
@@ -116,7 +125,8 @@ void connection::exec(const std::string& sql) {
 rows connection::query_with(const std::string& sql, const std::vector<parameter>& parameters) {
     std::vector<const char*> values;
     values.reserve(parameters.size());
-    for (const parameter& each : parameters) values.push_back(each.value());
+    for (const parameter& each : parameters)
+        values.push_back(each.value());
     const result_ptr result(PQexecParams(conn_.get(), sql.c_str(), static_cast<int>(values.size()),
                                          nullptr, values.data(), nullptr, nullptr, 0));
     check(conn_.get(), result.get());
@@ -160,11 +170,13 @@ void connection::copy_in(const std::string& copy_sql, const std::string& lines) 
             failure = error;
         }
     }
-    if (failure) throw *failure;
+    if (failure)
+        throw *failure;
 }
 
 std::vector<notification> connection::notifications() {
-    if (!PQconsumeInput(conn_.get())) throw postgres_error(error_text(conn_.get()), "");
+    if (!PQconsumeInput(conn_.get()))
+        throw postgres_error(error_text(conn_.get()), "");
     std::vector<notification> arrived;
     while (PGnotify* notify = PQnotifies(conn_.get())) {
         arrived.push_back({notify->relname, notify->extra});
@@ -174,7 +186,8 @@ std::vector<notification> connection::notifications() {
 }
 
 postgres_server::postgres_server(server_options options)
-    : options_(std::move(options)), bin_(find_binaries()) {
+    : options_(std::move(options)),
+      bin_(find_binaries()) {
     make_folder();
     leave_guard();
     run({bin_ + "/initdb", "-D", data_, "-U", "postgres", "-A", "trust", "-E", options_.encoding,
@@ -185,11 +198,12 @@ postgres_server::postgres_server(server_options options)
 }
 
 postgres_server::postgres_server(as_standby, const postgres_server& primary, server_options options)
-    : options_(std::move(options)), bin_(primary.bin_) {
+    : options_(std::move(options)),
+      bin_(primary.bin_) {
     make_folder();
     leave_guard();
-    run({bin_ + "/pg_basebackup", "-D", data_, "-d", primary.conninfo(), "-X", "stream", "-c", "fast",
-         "--no-sync", "-R"},
+    run({bin_ + "/pg_basebackup", "-D", data_, "-d", primary.conninfo(), "-X", "stream", "-c",
+         "fast", "--no-sync", "-R"},
         "pg_basebackup");
     write_settings();
     start();
@@ -203,21 +217,24 @@ postgres_server::~postgres_server() {
     }
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
-    if (guard_pipe_ >= 0) ::close(guard_pipe_);
+    if (guard_pipe_ >= 0)
+        ::close(guard_pipe_);
 }
 
-// Always below /tmp: the path of a unix socket may not exceed 107 bytes, and the server's user must be
-// able to reach it.
+// Always below /tmp: the path of a unix socket may not exceed 107 bytes, and the server's user must
+// be able to reach it.
 void postgres_server::make_folder() {
     char name[] = "/tmp/pgherald-test-XXXXXX";
-    if (!::mkdtemp(name)) throw std::runtime_error("mkdtemp failed");
+    if (!::mkdtemp(name))
+        throw std::runtime_error("mkdtemp failed");
     folder_ = name;
     data_ = folder_ + "/data";
     const server_user user = find_server_user();
     if (user.uid != 0 && ::chown(folder_.c_str(), user.uid, user.gid) != 0) {
         throw std::runtime_error("chown of " + folder_ + " failed");
     }
-    if (options_.tcp) port_ = free_tcp_port();
+    if (options_.tcp)
+        port_ = free_tcp_port();
 }
 
 void postgres_server::write_settings() {
@@ -231,10 +248,12 @@ void postgres_server::write_settings() {
          << "log_min_messages = warning\nautovacuum_naptime = 5s\n";
     for (const auto& [key, value] : options_.settings) {
         std::string quoted;
-        for (const char c : value) quoted += c == '\'' ? "''" : std::string(1, c);
+        for (const char c : value)
+            quoted += c == '\'' ? "''" : std::string(1, c);
         file << key << " = '" << quoted << "'\n";
     }
-    if (!file.flush()) throw std::runtime_error("can't write postgresql.conf");
+    if (!file.flush())
+        throw std::runtime_error("can't write postgresql.conf");
 }
 
 int postgres_server::run(const std::vector<std::string>& arguments, const std::string& what,
@@ -248,12 +267,14 @@ int postgres_server::run(const std::vector<std::string>& arguments, const std::s
     argv.push_back(nullptr);
 
     const pid_t child = ::fork();
-    if (child < 0) throw std::runtime_error("fork failed");
+    if (child < 0)
+        throw std::runtime_error("fork failed");
     if (child == 0) {
         become(user);
         const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
         const int in = ::open("/dev/null", O_RDONLY);
-        if (out < 0 || ::chdir("/") != 0) ::_exit(127);
+        if (out < 0 || ::chdir("/") != 0)
+            ::_exit(127);
         ::dup2(in, 0);
         ::dup2(out, 1);
         ::dup2(out, 2);
@@ -272,20 +293,23 @@ int postgres_server::run(const std::vector<std::string>& arguments, const std::s
 }
 
 // The guard reads a pipe whose other end only this process holds. When that closes, for whatever
-// reason, it stops what still runs and removes the folder. It is orphaned at once so that nothing has
-// to wait for it, and a test runner that kills the process tree leaves it alone.
+// reason, it stops what still runs and removes the folder. It is orphaned at once so that nothing
+// has to wait for it, and a test runner that kills the process tree leaves it alone.
 void postgres_server::leave_guard() {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        throw std::runtime_error("pipe failed");
     const server_user user = find_server_user();
-    const std::string script = "trap '' HUP INT TERM; read line; if [ -d '" + folder_ + "' ]; then '" +
-                               bin_ + "/pg_ctl' -D '" + data_ +
+    const std::string script = "trap '' HUP INT TERM; read line; if [ -d '" + folder_ +
+                               "' ]; then '" + bin_ + "/pg_ctl' -D '" + data_ +
                                "' -m immediate stop; rm -rf '" + folder_ + "'; fi";
     const pid_t child = ::fork();
-    if (child < 0) throw std::runtime_error("fork failed");
+    if (child < 0)
+        throw std::runtime_error("fork failed");
     if (child == 0) {
         ::setsid();
-        if (::fork() != 0) ::_exit(0);
+        if (::fork() != 0)
+            ::_exit(0);
         become(user);
         const int null = ::open("/dev/null", O_WRONLY);
         ::dup2(ends[0], 0);
@@ -301,20 +325,22 @@ void postgres_server::leave_guard() {
     }
 }
 
-// Tried again because just after a crash the old shared memory may still be in use, and because another
-// process may have taken the TCP port meanwhile.
+// Tried again because just after a crash the old shared memory may still be in use, and because
+// another process may have taken the TCP port meanwhile.
 void postgres_server::start() {
-    const std::vector<std::string> command = {bin_ + "/pg_ctl", "-D", data_, "-w", "-t", "60",
-                                              "-l", folder_ + "/server.log", "start"};
+    const std::vector<std::string> command = {
+        bin_ + "/pg_ctl", "-D", data_, "-w", "-t", "60", "-l", folder_ + "/server.log", "start"};
     for (int attempt = 1; attempt < 5; ++attempt) {
-        if (run(command, "pg_ctl", false) == 0) return;
+        if (run(command, "pg_ctl", false) == 0)
+            return;
         std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
     run(command, "pg_ctl");
 }
 
 void postgres_server::stop(const std::string& mode) {
-    if (postmaster_pid() == 0) return;
+    if (postmaster_pid() == 0)
+        return;
     ++stops_;
     run({bin_ + "/pg_ctl", "-D", data_, "-w", "-t", "60", "-m", mode, "stop"}, "pg_ctl");
 }
@@ -347,7 +373,9 @@ int postgres_server::version() const {
     return PQserverVersion(connection(conninfo()).native());
 }
 
-std::string postgres_server::log() const { return read_file(folder_ + "/server.log"); }
+std::string postgres_server::log() const {
+    return read_file(folder_ + "/server.log");
+}
 
 long postgres_server::postmaster_pid() const {
     std::ifstream file(data_ + "/postmaster.pid");
@@ -381,7 +409,8 @@ postgres_server& shared_server() {
 std::vector<std::string> sql_files() {
     std::vector<std::string> files;
     for (const auto& entry : fs::directory_iterator(fs::path(PGHERALD_SOURCE_DIR) / "sql")) {
-        if (entry.path().extension() == ".sql") files.push_back(entry.path());
+        if (entry.path().extension() == ".sql")
+            files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
     return files;
@@ -400,7 +429,8 @@ void apply_sql(connection& conn) {
             conn.exec(read_file(file));
         } catch (const postgres_error&) {
             // A file opens its own transaction; a failed one must not swallow what comes next.
-            if (PQtransactionStatus(conn.native()) == PQTRANS_INERROR) conn.exec("rollback");
+            if (PQtransactionStatus(conn.native()) == PQTRANS_INERROR)
+                conn.exec("rollback");
             throw;
         }
     }
@@ -409,7 +439,8 @@ void apply_sql(connection& conn) {
 database::database(content with) : database(shared_server(), with) {}
 
 database::database(postgres_server& server, content with)
-    : server_(server), name_(unique_name("test")) {
+    : server_(server),
+      name_(unique_name("test")) {
     const std::string source =
         with == content::queue ? server.template_database() : std::string("template0");
     connection admin(server.conninfo());
@@ -419,7 +450,8 @@ database::database(postgres_server& server, content with)
             return;
         } catch (const postgres_error& error) {
             // Two copies of one template at the same instant may get in each other's way.
-            if (error.sqlstate() != "55006" || attempt == 20) throw;
+            if (error.sqlstate() != "55006" || attempt == 20)
+                throw;
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
         }
     }
@@ -455,7 +487,8 @@ role::role(database& db, const std::string& grants) : db_(db), name_(unique_name
     for (std::size_t at = 0; (at = sql.find("$role", at)) != std::string::npos;) {
         sql.replace(at, 5, name_);
     }
-    if (!sql.empty()) db_.exec(sql);
+    if (!sql.empty())
+        db_.exec(sql);
 }
 
 role::~role() {
@@ -466,4 +499,4 @@ role::~role() {
     }
 }
 
-}  // namespace support
+} // namespace support

@@ -1,13 +1,13 @@
 #pragma once
 
-// A real Postgres for tests: a server of its own for each test binary, a database of its own for each
-// test. Knows libpq and the sql/ folder, and nothing of the daemon.
+// A real Postgres for tests: a server of its own for each test binary, a database of its own for
+// each test. Knows libpq and the sql/ folder, and nothing of the daemon.
 //
 // Owner: the test. Lifetime: a `database` must end before its server; a `connection` before its
 // database if the test wants the server to see a clean goodbye (dropping is by force anyway).
-// Thread: `postgres_server` and `database` may be used from any thread, start/stop/restart from one at
-// a time; a `connection`, like PGconn, from one thread at a time.
-// Failures are std::runtime_error with Postgres' own message, so a test that doesn't expect one fails.
+// Thread: `postgres_server` and `database` may be used from any thread, start/stop/restart from one
+// at a time; a `connection`, like PGconn, from one thread at a time. Failures are
+// std::runtime_error with Postgres' own message, so a test that doesn't expect one fails.
 
 #include <libpq-fe.h>
 
@@ -26,12 +26,13 @@ namespace support {
 
 // What Postgres refused: its message, and the SQLSTATE ("" when the connection itself failed).
 class postgres_error : public std::runtime_error {
-  public:
+public:
     postgres_error(const std::string& message, std::string sqlstate)
-        : std::runtime_error(message), sqlstate_(std::move(sqlstate)) {}
+        : std::runtime_error(message),
+          sqlstate_(std::move(sqlstate)) {}
     const std::string& sqlstate() const { return sqlstate_; }
 
-  private:
+private:
     std::string sqlstate_;
 };
 
@@ -46,7 +47,7 @@ struct notification {
 
 // A parameter in text form. Numbers, booleans, strings, nullptr and optional strings all fit.
 class parameter {
-  public:
+public:
     parameter(std::nullptr_t) {}
     parameter(const char* text) : text_(text) {}
     parameter(std::string text) : text_(std::move(text)) {}
@@ -54,19 +55,19 @@ class parameter {
     parameter(cell text) : text_(std::move(text)) {}
     parameter(bool value) : text_(value ? "true" : "false") {}
     template <class Number>
-        requires((std::integral<Number> || std::floating_point<Number>) &&
-                 !std::same_as<Number, bool>)
-    parameter(Number value) : text_(std::to_string(value)) {}
+    requires((std::integral<Number> || std::floating_point<Number>)&&!std::same_as<Number, bool>)
+        parameter(Number value)
+        : text_(std::to_string(value)) {}
 
     const char* value() const { return text_ ? text_->c_str() : nullptr; }
 
-  private:
+private:
     cell text_;
 };
 
 // RAII around PGconn. Notices are swallowed; errors throw postgres_error.
 class connection {
-  public:
+public:
     explicit connection(const std::string& conninfo);
 
     // One or more statements by the simple protocol.
@@ -92,7 +93,7 @@ class connection {
     PGconn* native() const { return conn_.get(); }
     int backend_pid() const { return PQbackendPID(conn_.get()); }
 
-  private:
+private:
     struct deleter {
         void operator()(PGconn* conn) const { PQfinish(conn); }
     };
@@ -104,18 +105,18 @@ class connection {
 };
 
 struct server_options {
-    bool tcp = false;    // also listen on 127.0.0.1, on tcp_port()
-    bool fsync = false;  // true only where the test measures or survives a flush
+    bool tcp = false;   // also listen on 127.0.0.1, on tcp_port()
+    bool fsync = false; // true only where the test measures or survives a flush
     std::string encoding = "UTF8";
-    std::vector<std::pair<std::string, std::string>> settings = {};  // lines of postgresql.conf
+    std::vector<std::pair<std::string, std::string>> settings = {}; // lines of postgresql.conf
 };
 
 // A Postgres cluster in a temporary folder, on a unix socket in that folder. Started by the
 // constructor, stopped and removed by the destructor; if the test process is killed, a small guard
-// process left beside it does both. As root it runs as user postgres (or nobody), because the server
-// refuses root.
+// process left beside it does both. As root it runs as user postgres (or nobody), because the
+// server refuses root.
 class postgres_server {
-  public:
+public:
     explicit postgres_server(server_options options = {});
     ~postgres_server();
     postgres_server(const postgres_server&) = delete;
@@ -142,12 +143,14 @@ class postgres_server {
     int version() const;         // 150004 and so on
     std::string log() const;     // the server's log so far
     long postmaster_pid() const; // for SIGSTOP and SIGKILL tests; 0 when not running
-    unsigned stops() const { return stops_; }  // how often it was stopped: older connections are dead
+    unsigned stops() const {
+        return stops_;
+    } // how often it was stopped: older connections are dead
 
     // The database that holds sql/, made at the first call; every `database` is a copy of it.
     const std::string& template_database();
 
-  private:
+private:
     struct as_standby {};
     postgres_server(as_standby, const postgres_server& primary, server_options options);
 
@@ -179,7 +182,7 @@ void apply_sql(connection& conn);
 
 // A fresh database, dropped by force when it ends.
 class database {
-  public:
+public:
     enum class content { queue, empty };
 
     explicit database(content with = content::queue);
@@ -197,7 +200,8 @@ class database {
         return connection(conninfo(role));
     }
 
-    // On a connection of the database's own, opened when needed and again after the server restarted.
+    // On a connection of the database's own, opened when needed and again after the server
+    // restarted.
     void exec(const std::string& sql);
     template <class... Parameters>
     rows query(const std::string& sql, Parameters&&... parameters) {
@@ -210,20 +214,20 @@ class database {
         return own().value(sql, std::forward<Parameters>(parameters)...);
     }
 
-  private:
+private:
     connection& own();
 
     postgres_server& server_;
     std::string name_;
     std::mutex mutex_;
     std::optional<connection> own_;
-    unsigned own_since_ = 0;  // server_.stops() when it was opened
+    unsigned own_since_ = 0; // server_.stops() when it was opened
 };
 
-// A login role with a name of its own, dropped with everything it was granted in `db`. Roles belong to
-// the whole server, so two tests must not use one name.
+// A login role with a name of its own, dropped with everything it was granted in `db`. Roles belong
+// to the whole server, so two tests must not use one name.
 class role {
-  public:
+public:
     explicit role(database& db, const std::string& grants = "");
     ~role();
     role(const role&) = delete;
@@ -231,9 +235,9 @@ class role {
 
     const std::string& name() const { return name_; }
 
-  private:
+private:
     database& db_;
     std::string name_;
 };
 
-}  // namespace support
+} // namespace support

@@ -50,11 +50,13 @@ TEST(Hub, RandomOperationsAgreeWithAMap) {
         const std::string channel = "c" + std::to_string(random() % 8);
         auto& members = model[channel];
         switch (random() % 3) {
-        case 0: hub.add(channel, members.emplace_back()); break;
+        case 0:
+            hub.add(channel, members.emplace_back());
+            break;
         case 1:
             if (!members.empty()) {
-                const auto gone = std::next(members.begin(), static_cast<std::ptrdiff_t>(
-                                                                 random() % members.size()));
+                const auto gone = std::next(members.begin(),
+                                            static_cast<std::ptrdiff_t>(random() % members.size()));
                 hub.remove(channel, *gone);
                 members.erase(gone);
             }

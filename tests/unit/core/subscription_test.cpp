@@ -167,7 +167,9 @@ TEST(Subscription, RandomOperationsGiveTheLogOnceInOrder) {
                     give(position);
                 }
                 break;
-            case 1: room = static_cast<int>(random() % 4); break;
+            case 1:
+                room = static_cast<int>(random() % 4);
+                break;
             case 2:
                 if (asked) {
                     answer_page();

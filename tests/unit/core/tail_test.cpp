@@ -45,8 +45,7 @@ TEST(Tail, RandomOperationsAgreeWithAMap) {
         tail.push(frame(channel, seq, random() % 300));
         model[channel].push_back(seq);
         ASSERT_LE(tail.bytes(), 20'000U);
-        const base::seq after =
-            tail.floor() + static_cast<base::seq>(random() % 100);
+        const base::seq after = tail.floor() + static_cast<base::seq>(random() % 100);
         const auto& log = model[channel];
         const auto expected = std::ranges::upper_bound(log, after);
         const auto found = tail.next(channel, after);
