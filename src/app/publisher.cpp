@@ -55,10 +55,12 @@ void publisher::submit(std::vector<publish_request> requests) {
             settle(std::move(request),
                    base::failure{base::errc::unavailable, "the server is going away; send it again "
                                                           "after reconnecting"});
-        } else if (!queue_.push(std::move(request), bytes)) {
+        } else if (!queue_.has_room(bytes)) {
             settle(std::move(request),
                    base::failure{base::errc::unavailable,
                                  "too many publishes are waiting for the database; send it again"});
+        } else {
+            queue_.push(std::move(request), bytes);
         }
     }
     flush_receipts();

@@ -25,14 +25,14 @@ public:
     bool empty() const { return waiting_.empty(); }
     std::size_t size() const { return waiting_.size(); }
 
-    /// False, and `item` untouched, when the queue is full. One item always fits in an empty queue.
-    bool push(Item&& item, std::size_t bytes) {
-        if (!empty() && (waiting_.size() >= limits_.items || bytes_ + bytes > limits_.bytes)) {
-            return false;
-        }
+    /// Whether an item of this size may be pushed. One always fits in an empty queue.
+    bool has_room(std::size_t bytes) const {
+        return empty() || (waiting_.size() < limits_.items && bytes_ + bytes <= limits_.bytes);
+    }
+
+    void push(Item item, std::size_t bytes) {
         bytes_ += bytes;
         waiting_.push_back({std::move(item), bytes});
-        return true;
     }
 
     /// The next batch, oldest first; at least one item when there is one.

@@ -15,9 +15,8 @@ public:
     once() = default;
 
     template <typename Function>
-    requires(!std::is_same_v<std::decay_t<Function>, once>) explicit once(Function&& function)
-        : inside_(
-              std::make_unique<holder<std::decay_t<Function>>>(std::forward<Function>(function))) {}
+    requires(!std::is_same_v<Function, once>) explicit once(Function function)
+        : inside_(std::make_unique<holder<Function>>(std::move(function))) {}
 
     void operator()(Arguments... arguments) {
         const auto inside = std::move(inside_);
@@ -32,8 +31,7 @@ private:
 
     template <typename Function>
     struct holder final : base {
-        template <typename From>
-        explicit holder(From&& from) : function(std::forward<From>(from)) {}
+        explicit holder(Function held) : function(std::move(held)) {}
         void call(Arguments... arguments) override {
             // As asio does: what the function holds is free before it runs.
             auto taken = std::move(function);

@@ -12,6 +12,9 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +69,9 @@ TEST(CommandLine, CheckNamesEveryProblemWithKeyAndLine) {
     EXPECT_EQ(daemon::run({"check", "--config", good.path()}).exit_code, 0);
     EXPECT_EQ(daemon::run({"check", "--config", "/nonexistent.toml"}).exit_code, 78);
     EXPECT_EQ(daemon::run({"check"}, {{"PGHERALD_SERVER_LISTTEN", "x"}}).exit_code, 78);
+    const auto retention = daemon::run({"check"}, {{"PGHERALD_MESSAGES_RETENTION", "7d"}});
+    EXPECT_EQ(retention.exit_code, 78);
+    EXPECT_TRUE(says(retention.err, "messages.retention")) << retention.err;
 }
 
 TEST(CommandLine, MigrateBringsASchemaAndCanBeRunAgain) {
@@ -227,10 +233,17 @@ TEST(Start, ATransactionPoolerOnTheListenConnectionIsRefused) {
     if (bouncer == 0) {
         std::filesystem::permissions(std::filesystem::path(config.path()).parent_path(),
                                      std::filesystem::perms::all);
-        if (getuid() == 0) {
-            execlp("runuser", "runuser", "-u", "nobody", "--", "pgbouncer", "-q",
-                   config.path().c_str(), nullptr);
+        // It refuses to run as root. Nothing in between, so that our signal reaches it; and it
+        // must not outlive a test that is killed, nor hold the test's output open.
+        if (const passwd* nobody = getuid() == 0 ? getpwnam("nobody") : nullptr) {
+            if (setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0) {
+                _exit(126);
+            }
         }
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        const int nowhere = open("/dev/null", O_RDWR);
+        dup2(nowhere, STDOUT_FILENO);
+        dup2(nowhere, STDERR_FILENO);
         execlp("pgbouncer", "pgbouncer", "-q", config.path().c_str(), nullptr);
         _exit(127);
     }

@@ -65,13 +65,15 @@ TEST(Origin, AListIsExact) {
 
 TEST(PublishQueue, IsBoundedInNumberAndBytes) {
     core::publish_queue<int> queue({3, 100, 2, 1'000});
-    EXPECT_TRUE(queue.push(1, 500)) << "one always fits in an empty queue";
-    EXPECT_FALSE(queue.push(2, 1));
+    EXPECT_TRUE(queue.has_room(500)) << "one always fits in an empty queue";
+    queue.push(1, 500);
+    EXPECT_FALSE(queue.has_room(1));
     EXPECT_EQ(queue.take(), std::vector<int>{1});
-    EXPECT_TRUE(queue.push(1, 10));
-    EXPECT_TRUE(queue.push(2, 10));
-    EXPECT_TRUE(queue.push(3, 10));
-    EXPECT_FALSE(queue.push(4, 10));
+    for (const int item : {1, 2, 3}) {
+        EXPECT_TRUE(queue.has_room(10));
+        queue.push(item, 10);
+    }
+    EXPECT_FALSE(queue.has_room(10));
     EXPECT_EQ(queue.take(), (std::vector<int>{1, 2})) << "a batch has at most two";
     EXPECT_EQ(queue.take(), std::vector<int>{3});
     EXPECT_TRUE(queue.take().empty());
@@ -89,7 +91,7 @@ TEST(PublishQueue, ABatchStopsAtItsBytesButHasOneItem) {
 TEST(PublishQueue, TakesTheExpiredFromTheFront) {
     core::publish_queue<int> queue;
     for (const int item : {1, 2, 9, 3}) {
-        queue.push(int(item), 1);
+        queue.push(item, 1);
     }
     EXPECT_EQ(queue.take_while([](int item) { return item < 5; }), (std::vector<int>{1, 2}));
     EXPECT_EQ(queue.size(), 2U);
