@@ -21,7 +21,6 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::publish verb) 
     }
     ++publishes_in_flight_;
     publish_request request;
-    request.named = verb.id.has_value();
     request.id = verb.id ? std::move(*verb.id) : core::make_uuid();
     request.channel = std::move(verb.channel);
     request.data = std::move(verb.data);

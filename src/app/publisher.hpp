@@ -26,7 +26,6 @@ struct publish_request {
     std::weak_ptr<session> from;
     std::size_t shard = 0; ///< whose thread `from` lives on
     std::chrono::steady_clock::time_point arrived;
-    bool named = false;    ///< the client chose the id, so it can ask again safely
     bool in_doubt = false; ///< sent once on a connection that broke before the answer
 };
 
