@@ -206,6 +206,9 @@ create index if not exists trimmed_seq_idx on queue.trimmed (seq);
 -- readers never meet it, and unlike stronger ones it costs no search through other backends' locks.
 create table if not exists queue.settling ();
 
+-- Holds no rows either. Who removes old messages locks it, so that one does at a time.
+create table if not exists queue.retaining ();
+
 create or replace view queue.consumer_lag as
     select c.channel, c.name, c.acked_seq,
            greatest((select max(m.seq) from queue.message m where m.channel = c.channel),
@@ -397,6 +400,59 @@ begin
     return null;
 end
 $$;
+
+-- One step of retention: looks at the `most` rows that follow `after`, and removes those created before
+-- now() - older_than, but for those above the acked_seq of a consumer of their channel that was seen within
+-- consumer_grace. looked_upto is null at the end of the table. busy: someone else removes or holds what is
+-- needed, and nothing was done. No publisher ever waits for it: it takes no lock on queue.settling, and a
+-- row that someone has locked it leaves for the next time. What it may wait for is a DELETE of others in
+-- the same channel (queue.trimmed), for a second.
+--
+-- The planner doesn't know `after` and `most`. An upper bound that bounds nothing tells it that few rows
+-- qualify; without it, it would read and sort all that follow `after`. Removal by ctid leaves it no choice.
+create or replace function queue.remove_old(
+        older_than interval, consumer_grace interval, after bigint, most int,
+        out busy boolean, out looked_upto bigint, out removed bigint, out found_old boolean)
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp set lock_timeout = '1s' set jit = off
+    as $$
+declare
+    horizon timestamptz := now() - older_than;
+    seen_since timestamptz := now() - consumer_grace;
+    looked_at bigint;
+    last bigint;
+begin
+    busy := false;
+    removed := 0;
+    lock table queue.retaining in share update exclusive mode nowait;
+    select count(*), max(page.seq), coalesce(bool_or(page.created_at < horizon), false)
+    into looked_at, last, found_old
+    from (select m.seq, m.created_at from queue.message m
+          where m.seq > after and m.seq <= 9223372036854775807
+          order by m.seq limit most) page;
+    if looked_at >= most then
+        looked_upto := last;
+    end if;
+    if found_old then
+        with needed as (
+            select c.channel, min(c.acked_seq) as from_seq from queue.consumer c
+            where c.updated_at >= seen_since group by c.channel
+        )
+        delete from queue.message gone where gone.ctid = any (array(
+            select m.ctid from queue.message m left join needed n on n.channel = m.channel
+            where m.seq > after and m.seq <= last and m.created_at < horizon
+              and (n.from_seq is null or m.seq <= n.from_seq)
+            for update of m skip locked));
+        get diagnostics removed = row_count;
+    end if;
+exception when lock_not_available then
+    busy := true;
+    looked_upto := null;
+    removed := 0;
+    found_old := false;
+end
+$$;
+revoke all on function queue.remove_old(interval, interval, bigint, int) from public;
 
 -- After this, numbers learned before it say nothing. Numbering itself goes on upward.
 create or replace function queue.new_epoch() returns uuid

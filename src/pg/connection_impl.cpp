@@ -41,13 +41,22 @@ private:
     impl& of_;
 };
 
-namespace {
+/// An operation whose time is the query timeout, and runs from the start.
+class connection::impl::query_operation : operation {
+public:
+    explicit query_operation(impl& of) : operation(of, of.options_.query_timeout) {
+        if (of.options_.query_timeout.count() > 0)
+            start_clock();
+    }
+};
 
-error busy() {
-    return {error::kind::refused, "", "an operation is under way on this connection"};
+std::optional<error> connection::impl::unready() {
+    if (busy_)
+        return error{error::kind::refused, "", "an operation is under way on this connection"};
+    if (!raw_)
+        return lost();
+    return std::nullopt;
 }
-
-} // namespace
 
 connection::impl::impl(asio::io_context& context, pgconn_ptr raw, connect_options options)
     : descriptor_(context),
@@ -181,13 +190,9 @@ asio::awaitable<outcome<result>> connection::impl::answer(int sent) {
 asio::awaitable<outcome<result>> connection::impl::query(std::string_view statement,
                                                          std::span<const parameter> parameters,
                                                          bool prepare) {
-    if (busy_)
-        co_return busy();
-    if (!raw_)
-        co_return lost();
-    operation now(*this, options_.query_timeout);
-    if (options_.query_timeout.count() > 0)
-        now.start_clock();
+    if (const auto why = unready())
+        co_return *why;
+    const query_operation now(*this);
     const parameter_list list(parameters);
     if (list.has_zero()) {
         co_return error{error::kind::refused, "22021", "a text parameter has a zero byte in it"};
@@ -228,13 +233,9 @@ asio::awaitable<outcome<result>> connection::impl::query(std::string_view statem
 }
 
 asio::awaitable<outcome<result>> connection::impl::script(std::string text) {
-    if (busy_)
-        co_return busy();
-    if (!raw_)
-        co_return lost();
-    operation now(*this, options_.query_timeout);
-    if (options_.query_timeout.count() > 0)
-        now.start_clock();
+    if (const auto why = unready())
+        co_return *why;
+    const query_operation now(*this);
     auto answered = co_await answer(PQsendQuery(raw_.get(), text.c_str()));
     if (!answered && raw_ && PQtransactionStatus(raw_.get()) != PQTRANS_IDLE) {
         const auto undone = co_await answer(PQsendQuery(raw_.get(), "rollback"));
@@ -255,10 +256,8 @@ std::vector<connection::ring> connection::impl::take_rings() {
 
 asio::awaitable<outcome<std::vector<connection::ring>>>
 connection::impl::wait_rings(std::chrono::milliseconds timeout) {
-    if (busy_)
-        co_return busy();
-    if (!raw_)
-        co_return lost();
+    if (const auto why = unready())
+        co_return *why;
     operation now(*this, timeout);
     auto rings = take_rings();
     if (rings.empty())

@@ -32,12 +32,13 @@ public:
 
 private:
     class operation;
+    class query_operation;
     using wait_type = asio::posix::stream_descriptor::wait_type;
 
     static void on_notice(void* self, const PGresult* notice);
 
-    asio::awaitable<outcome<result>> query_prepared(std::string_view statement,
-                                                    std::span<const parameter> parameters);
+    /// Why no operation can begin; nothing if one can.
+    std::optional<error> unready();
     /// Waits for the answer to what PQsend* returned for: 1 is success.
     asio::awaitable<outcome<result>> answer(int sent);
     asio::awaitable<bool> flush();

@@ -1,10 +1,24 @@
 #include "pg/message_store.hpp"
 
+#include "pg/log_row.hpp"
+
 #include <boost/asio/use_awaitable.hpp>
 
 #include <charconv>
 
 namespace pg {
+
+namespace {
+
+const std::string state_of_log =
+    joined("select schema_version, ", log_epoch, ", ", log_head,
+           ", emptied_at, timeline, began_at "
+           "from queue.log left join queue.timeline on true order by timeline");
+const std::string state_of_channel =
+    joined("select ", log_epoch, ", ", log_head,
+           ", coalesce((select min(seq) from queue.message where channel = $1), 0) from queue.log");
+
+} // namespace
 
 asio::awaitable<outcome<server_check>> message_store::check_server() {
     auto answer = co_await connection_.query("select current_setting('server_encoding'), "
@@ -30,15 +44,34 @@ asio::awaitable<outcome<int>> message_store::schema_version() {
 }
 
 asio::awaitable<outcome<log_state>> message_store::log_state() {
-    auto answer = co_await connection_.query(
-        "select schema_version, queue.current_epoch(), queue.head() from queue.log");
+    // What this writes, only a later statement sees.
+    auto recorded = co_await connection_.query("select queue.current_epoch()");
+    if (!recorded)
+        co_return recorded.error();
+    auto answer = co_await connection_.query(state_of_log);
     if (!answer)
         co_return answer.error();
-    if (answer->rows() != 1) {
-        co_return error{error::kind::refused, "42P01", "queue.log is empty: the schema is damaged"};
-    }
-    co_return pg::log_state{static_cast<int>(answer->integer(0, 0)),
-                            std::string(answer->text(0, 1)), answer->integer(0, 2)};
+    if (answer->rows() == 0)
+        co_return empty_log();
+    pg::log_state state{static_cast<int>(answer->integer(0, 0)),
+                        std::string(answer->text(0, 1)),
+                        answer->integer(0, 2),
+                        answer->integer(0, 3),
+                        {}};
+    for (int row = 0; row < answer->rows() && !answer->is_null(row, 4); ++row)
+        state.timelines.push_back({answer->integer(row, 4), answer->integer(row, 5)});
+    co_return state;
+}
+
+asio::awaitable<outcome<channel_state>> message_store::channel_state(std::string_view channel) {
+    const parameter parameters[] = {channel};
+    auto answer = co_await connection_.query(state_of_channel, parameters);
+    if (!answer)
+        co_return answer.error();
+    if (answer->rows() == 0)
+        co_return empty_log();
+    co_return pg::channel_state{std::string(answer->text(0, 0)), answer->integer(0, 1),
+                                answer->integer(0, 2)};
 }
 
 asio::awaitable<outcome<void>> message_store::prepare_to_publish() {
@@ -48,6 +81,27 @@ asio::awaitable<outcome<void>> message_store::prepare_to_publish() {
     if (!answer)
         co_return answer.error();
     co_return outcome<void>{};
+}
+
+asio::awaitable<outcome<removed>> message_store::remove_old(std::chrono::seconds older_than,
+                                                            std::chrono::seconds consumer_grace,
+                                                            base::seq after, int most) {
+    const std::string age = std::to_string(older_than.count());
+    const std::string grace = std::to_string(consumer_grace.count());
+    const std::string from = std::to_string(after);
+    const std::string rows = std::to_string(most);
+    const parameter parameters[] = {age, grace, from, rows};
+    auto answer = co_await connection_.query(
+        "select busy, looked_upto, removed, found_old from queue.remove_old("
+        "$1::bigint * interval '1 second', $2::bigint * interval '1 second', $3, $4)",
+        parameters);
+    if (!answer)
+        co_return answer.error();
+    removed done{answer->text(0, 0) == "t", std::nullopt, answer->integer(0, 2),
+                 answer->text(0, 3) == "t"};
+    if (!answer->is_null(0, 1))
+        done.looked_upto = answer->integer(0, 1);
+    co_return done;
 }
 
 asio::awaitable<outcome<void>> message_store::listen(std::string_view canary_channel) {

@@ -1,17 +1,9 @@
-#include "pg/message_store.hpp"
-
-#include "tests/pg/loop.hpp"
-#include "tests/support/eventually.hpp"
-#include "tests/support/postgres.hpp"
-
-#include <gtest/gtest.h>
+#include "tests/pg/store_test.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using fate = pg::stored::fate;
-
-constexpr std::size_t any_size = 64 << 20;
 
 std::string uuid(int n) {
     char text[37];
@@ -19,14 +11,8 @@ std::string uuid(int n) {
     return text;
 }
 
-class message_store_test : public testing::Test {
+class message_store_test : public store_test {
 protected:
-    pg::connection open(const std::string& conninfo) {
-        pg::connect_options options;
-        options.conninfo = conninfo;
-        return loop::run(context, pg::connection::open(context, options)).value();
-    }
-
     void SetUp() override { opt_in(); }
 
     void opt_in() {
@@ -43,20 +29,6 @@ protected:
     pg::stored publish_one(std::string_view id, std::string_view data) {
         return publish({{id, "sports", data}}).value().at(0);
     }
-
-    pg::page read_after(base::seq after, int limit = 1000, std::size_t max_data = any_size) {
-        auto page = loop::run(context, store.read_after(after, limit, max_data));
-        if (!page)
-            throw std::runtime_error(page.error().message);
-        return std::move(*page);
-    }
-
-    std::string count() { return *db.value("select count(*) from queue.message"); }
-
-    support::database db;
-    boost::asio::io_context context;
-    pg::connection connection = open(db.conninfo());
-    pg::message_store store{connection};
 };
 
 TEST_F(message_store_test, checks_the_server) {
@@ -87,6 +59,58 @@ TEST_F(message_store_test, knows_epoch_and_head) {
     EXPECT_EQ(later->epoch, empty->epoch);
     db.exec("truncate queue.message");
     EXPECT_NE(loop::run(context, store.log_state())->epoch, empty->epoch);
+}
+
+// log_state() itself records it, and gives what is recorded then.
+TEST_F(message_store_test, the_present_timeline_is_among_those_of_the_log) {
+    publish_one(uuid(1), "1");
+    db.exec("delete from queue.timeline; select setval('queue.timeline_seq', 0)");
+    publish_one(uuid(2), "1");
+    db.exec("delete from queue.timeline; select setval('queue.timeline_seq', 0)");
+    const auto state = done(store.log_state());
+    ASSERT_EQ(state.timelines.size(), 1U);
+    EXPECT_EQ(state.timelines[0].timeline, 1);
+    EXPECT_EQ(state.timelines[0].began_at, 2);
+    EXPECT_EQ(state.head, 2);
+
+    db.exec("insert into queue.timeline (timeline, began_at) values (12, 9), (3, 7), (0, 1)");
+    std::vector<std::int64_t> timelines;
+    for (const auto& each : done(store.log_state()).timelines)
+        timelines.push_back(each.timeline * 100 + each.began_at);
+    EXPECT_EQ(timelines, (std::vector<std::int64_t>{1, 102, 307, 1209}));
+}
+
+TEST_F(message_store_test, the_log_tells_when_it_was_emptied) {
+    publish_one(uuid(1), "1");
+    EXPECT_EQ(done(store.log_state()).emptied_at, 0);
+    db.exec("truncate queue.message");
+    const auto emptied = done(store.log_state());
+    EXPECT_EQ(emptied.emptied_at, 1);
+    EXPECT_EQ(emptied.head, 1);
+    publish_one(uuid(1), "1");
+    const auto later = done(store.log_state());
+    EXPECT_EQ(later.emptied_at, 1);
+    EXPECT_EQ(later.head, 2);
+}
+
+TEST_F(message_store_test, the_state_of_a_channel) {
+    const auto of = [&](std::string_view channel) {
+        auto state = done(store.channel_state(channel));
+        EXPECT_EQ(state.epoch, *db.value("select queue.current_epoch()"));
+        return std::pair(state.head, state.oldest);
+    };
+    EXPECT_EQ(of("c1"), std::pair(base::seq{0}, base::seq{0}));
+    db.exec("insert into queue.message (channel) select 'c' || i % 3 from generate_series(1, 9) i");
+    EXPECT_EQ(of("c1"), std::pair(base::seq{9}, base::seq{1}));
+    EXPECT_EQ(of("c0"), std::pair(base::seq{9}, base::seq{3}));
+    EXPECT_EQ(of("c"), std::pair(base::seq{9}, base::seq{0}));
+    db.exec("delete from queue.message where seq in (1, 9)");
+    EXPECT_EQ(of("c1"), std::pair(base::seq{9}, base::seq{4}));
+    db.exec("truncate queue.message");
+    EXPECT_EQ(of("c1"), std::pair(base::seq{9}, base::seq{0}));
+    db.exec("delete from queue.log");
+    EXPECT_TRUE(loop::run(context, store.channel_state("c1")).error().is_schema());
+    EXPECT_TRUE(loop::run(context, store.read_after(0, 10, any_size)).error().is_schema());
 }
 
 TEST_F(message_store_test, says_what_is_missing) {
@@ -341,7 +365,7 @@ void expect_whole_log(pg::message_store store, boost::asio::io_context& context,
     std::size_t pages = 0;
     base::seq after = 0;
     for (bool more = true; more; ++pages) {
-        const auto page = loop::run(context, store.read_after(after, 1000, any_size)).value();
+        const auto page = loop::run(context, store.read_after(after, 1000, 64 << 20)).value();
         std::size_t bytes = 0;
         for (const auto& message : page.messages) {
             ASSERT_LT(row, rows.size());

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "tests/pg/roles.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
 
@@ -12,17 +13,6 @@ using namespace support;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr const char* publisher_grants = "grant usage on schema queue to $role;"
-                                         "grant insert on queue.message to $role";
-
-constexpr const char* daemon_grants =
-    "grant usage on schema queue to $role;"
-    "grant select, insert on queue.message to $role;"
-    "grant usage on sequence queue.message_seq to $role;"
-    "grant select on queue.log, queue.timeline, queue.trimmed, queue.consumer_lag to $role;"
-    "grant select, insert, update, delete on queue.consumer to $role;"
-    "grant execute on function queue.settle_first(), queue.current_epoch(), queue.head() to $role";
 
 constexpr const char* publish_sql =
     "insert into queue.message (id, channel, data, seq) "
@@ -44,7 +34,7 @@ std::string state_of(connection& conn, const std::string& sql) {
 
 TEST(SqlRoles, APublisherCanInsertAndNothingElse) {
     database db;
-    role publisher(db, publisher_grants);
+    role publisher(db, grants::publisher);
     connection conn = db.connect(publisher.name());
 
     conn.exec("insert into queue.message (channel, data) values ('a', '1'), ('b', '2')");
@@ -61,8 +51,9 @@ TEST(SqlRoles, APublisherCanInsertAndNothingElse) {
           "select nextval('queue.message_seq')", "select setval('queue.settled_seq', 1)",
           "select last_value from queue.settled_seq", "select queue.settle_first()",
           "select queue.new_epoch()", "select queue.current_epoch()", "select queue.head()",
-          "select queue.record_timeline(7)",
+          "select queue.record_timeline(7)", "select queue.remove_old('1 day', '1 day', 0, 10)",
           "begin; lock table queue.settling in share update exclusive mode",
+          "begin; lock table queue.retaining in share update exclusive mode",
           "create temporary table own (seq bigint); create trigger own before insert on own"
           " for each row execute function queue.settle_row()"}) {
         EXPECT_EQ(state_of(conn, sql), "42501") << sql;
@@ -72,7 +63,7 @@ TEST(SqlRoles, APublisherCanInsertAndNothingElse) {
 
 TEST(SqlRoles, APublisherCanNotChooseItsNumber) {
     database db;
-    role publisher(db, publisher_grants);
+    role publisher(db, grants::publisher);
     connection conn = db.connect(publisher.name());
     conn.exec("insert into queue.message (channel, seq) values ('a', 9000000000000)");
     conn.exec("set pgherald.settle_first = on; insert into queue.message (channel, seq) values "
@@ -84,7 +75,7 @@ TEST(SqlRoles, APublisherCanNotChooseItsNumber) {
 // The setting is anybody's; it must not spare an untrusted session the settling at commit.
 TEST(SqlRoles, ForgingTheSettingDoesNotBreakTheOrder) {
     database db;
-    role publisher(db, publisher_grants);
+    role publisher(db, grants::publisher);
     connection late = db.connect(publisher.name());
     late.exec("set pgherald.settle_first = on; begin; insert into queue.message (channel) values "
               "('late')");
@@ -97,7 +88,7 @@ TEST(SqlRoles, ForgingTheSettingDoesNotBreakTheOrder) {
 
 TEST(SqlRoles, AnUntrustedSearchPathIsNotFollowed) {
     database db;
-    role publisher(db, publisher_grants);
+    role publisher(db, grants::publisher);
     db.exec("create schema evil authorization " + publisher.name());
     connection conn = db.connect(publisher.name());
     conn.exec(
@@ -116,7 +107,7 @@ TEST(SqlRoles, AnUntrustedSearchPathIsNotFollowed) {
 
 TEST(SqlRoles, TheDaemonCanDoItsWorkAndNoMore) {
     database db;
-    role daemon(db, daemon_grants);
+    role daemon(db, grants::daemon);
     connection conn = db.connect(daemon.name());
     conn.exec("select queue.settle_first()");
     const rows given =
@@ -138,19 +129,49 @@ TEST(SqlRoles, TheDaemonCanDoItsWorkAndNoMore) {
           "truncate queue.message", "update queue.log set epoch = gen_random_uuid()",
           "delete from queue.trimmed", "select setval('queue.message_seq', 1)",
           "select queue.new_epoch()", "create table queue.mine ()",
+          "select queue.remove_old('1 day', '1 day', 0, 10)", "select * from queue.retaining",
           "alter table queue.message disable trigger settle_row"}) {
         EXPECT_EQ(state_of(conn, sql), "42501") << sql;
     }
-    db.exec("grant delete on queue.message to " + daemon.name());
-    EXPECT_EQ(state_of(conn, "delete from queue.message where seq <= 1"), "");
+}
+
+// The right to remove old messages is not the right to delete any.
+TEST(SqlRoles, WhoRemovesOldMessagesNeedsNoRightToDelete) {
+    database db;
+    role daemon(db, grants::daemon);
+    role remover(db, std::string("grant usage on schema queue to $role;") + grants::retention);
+    db.exec("insert into queue.message (channel, created_at) values ('a', now() - interval '2 h'), "
+            "('a', now())");
+    for (const std::string& name : {daemon.name(), remover.name()}) {
+        connection conn = db.connect(name);
+        EXPECT_EQ(state_of(conn, "delete from queue.message"), "42501");
+    }
+    connection conn = db.connect(remover.name());
+    // What the caller has on its search_path is not followed.
+    conn.exec("create temporary table message (seq bigint); set search_path = pg_temp, public");
+    EXPECT_EQ(conn.query("select * from queue.remove_old('1 h', '1 h', 0, 10)"),
+              (rows{{"f", cell{}, "1", "t"}}));
     EXPECT_EQ(db.query("select * from queue.trimmed"), (rows{{"a", "1"}}));
+    EXPECT_EQ(db.value("select min(seq) from queue.message"), "2");
+    EXPECT_EQ(conn.value("show lock_timeout"), "0");
+}
+
+// The first run takes all functions from PUBLIC; one that a later run adds must not be left to it.
+TEST(SqlRoles, AFunctionThatIsAddedLaterIsNotForEverybodyEither) {
+    database db;
+    db.exec("drop function queue.remove_old(interval, interval, bigint, int)");
+    connection owner = db.connect();
+    apply_sql(owner);
+    role publisher(db, grants::publisher);
+    connection conn = db.connect(publisher.name());
+    EXPECT_EQ(state_of(conn, "select queue.remove_old('1 day', '1 day', 0, 10)"), "42501");
 }
 
 // Known and documented: settling early and then idling makes the others wait, for as long as the
 // server lets a session idle in a transaction; it can't make them lose their order.
 TEST(SqlRoles, SettlingEarlyMakesOthersWaitUntilTheIdleTimeout) {
     database db;
-    role publisher(db, publisher_grants);
+    role publisher(db, grants::publisher);
     db.exec("alter role " + publisher.name() +
             " set idle_in_transaction_session_timeout = '300ms'");
     connection idle = db.connect(publisher.name());
@@ -166,7 +187,7 @@ TEST(SqlRoles, SettlingEarlyMakesOthersWaitUntilTheIdleTimeout) {
 
 TEST(SqlRoles, AnAdvisoryLockOfAnyoneStopsNoPublishing) {
     database db;
-    role publisher(db, publisher_grants);
+    role publisher(db, grants::publisher);
     connection holder = db.connect(publisher.name());
     holder.exec("select pg_advisory_lock(8099557239769099364)");
     db.exec("set lock_timeout = '1s'");
