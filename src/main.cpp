@@ -57,12 +57,6 @@ std::optional<config::settings> load(const std::optional<std::filesystem::path>&
     config::loaded loaded = config::load(file, from_environment);
     std::ranges::move(config::check_environment_names(names_in_environment()),
                       std::back_inserter(loaded.problems));
-    if (loaded.values.messages.retention) {
-        // Ignored in silence, somebody's disk would fill up.
-        loaded.problems.push_back({"this version", "messages.retention",
-                                   "pgherald doesn't remove messages yet; leave it empty and let a "
-                                   "job of your own delete old rows (docs/database.md)"});
-    }
     if (!loaded.problems.empty()) {
         std::cerr << config::describe(loaded.problems);
         return std::nullopt;

@@ -17,11 +17,13 @@ std::uint32_t draw() {
 } // namespace
 
 reopening_connection::reopening_connection(asio::io_context& context, std::string dsn,
-                                           std::string purpose, base::observer& observer)
+                                           std::string purpose, base::observer& observer,
+                                           std::chrono::milliseconds query_timeout)
     : context_(context),
       dsn_(std::move(dsn)),
       purpose_(std::move(purpose)),
       observer_(observer),
+      query_timeout_(query_timeout),
       backoff_(std::chrono::milliseconds(100), std::chrono::milliseconds(5'000)) {}
 
 asio::awaitable<bool> reopening_connection::open() {
@@ -29,6 +31,7 @@ asio::awaitable<bool> reopening_connection::open() {
     pg::connect_options options;
     options.conninfo = dsn_;
     options.application_name = "pgherald/" + purpose_;
+    options.query_timeout = query_timeout_;
     auto opened = co_await pg::connection::open(context_, std::move(options));
     if (opened) {
         connection_.emplace(std::move(*opened));

@@ -22,6 +22,7 @@ struct database_options {
     bool migrate = false;
     unsigned replay_connections = 2;
     std::size_t max_delivery = 16 * 1024 * 1024;
+    std::chrono::milliseconds canary_interval{5'000};
     std::chrono::milliseconds start_timeout{0};
 };
 
@@ -30,7 +31,8 @@ struct database_options {
 class reopening_connection {
 public:
     reopening_connection(asio::io_context& context, std::string dsn, std::string purpose,
-                         base::observer& observer);
+                         base::observer& observer,
+                         std::chrono::milliseconds query_timeout = std::chrono::seconds(30));
 
     /// One attempt, after the wait that backoff asks for. False: try again. The connection is a new
     /// one, with nothing prepared.
@@ -50,6 +52,7 @@ private:
     std::string dsn_;
     std::string purpose_;
     base::observer& observer_;
+    std::chrono::milliseconds query_timeout_;
     core::backoff backoff_;
     std::optional<pg::connection> connection_;
 };

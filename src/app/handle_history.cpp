@@ -15,7 +15,7 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::history verb) 
     }
     replay::request what{verb.channel, after, std::numeric_limits<base::seq>::max(),
                          static_cast<int>(verb.limit)};
-    const auto page = co_await shard_.replay().read(std::move(what));
+    const auto page = co_await shard_.replay().history(std::move(what));
     if (!page) {
         answer(ref, page.error());
         co_return;

@@ -17,14 +17,4 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::auth) {
     co_return;
 }
 
-asio::awaitable<void> session::handle(const wire::ref& ref, wire::ack verb) {
-    const bool subscribed = subscriptions_.contains(verb.channel);
-    answer(ref, subscribed ? base::failure{base::errc::malformed,
-                                           "the subscription has no consumer, so there is nothing "
-                                           "to acknowledge"}
-                           : base::failure{base::errc::not_subscribed,
-                                           "this session has no subscription on the channel"});
-    co_return;
-}
-
 } // namespace app

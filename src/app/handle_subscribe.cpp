@@ -3,8 +3,27 @@
 #include "app/message_frame.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace app {
+
+namespace {
+
+constexpr std::uint32_t default_window = 100;
+
+/// Why a cursor can't be honoured in a log that ends at `head`.
+std::optional<base::reset_reason> refusal(const core::log_epoch& log, base::seq cursor,
+                                          const std::optional<std::string>& epoch, base::seq head) {
+    if (epoch && cursor > log.good_upto(*epoch)) {
+        return base::reset_reason::epoch;
+    }
+    if (cursor > head) {
+        return base::reset_reason::ahead;
+    }
+    return std::nullopt;
+}
+
+} // namespace
 
 asio::awaitable<void> session::handle(const wire::ref& ref, wire::subscribe verb) {
     if (subscriptions_.contains(verb.channel)) {
@@ -20,34 +39,29 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::subscribe verb
         co_return;
     }
     if (verb.consumer) {
-        answer(ref, {base::errc::malformed,
-                     "this server has no consumers yet; subscribe with after instead"});
+        co_await subscribe_consumer(ref, std::move(verb));
         co_return;
     }
 
-    auto state = core::subscription::live_at(shard_.position());
     base::seq head = shard_.position();
-    std::optional<wire::reset_reason> reset;
+    auto state = core::subscription::live_at(head);
     if (std::holds_alternative<wire::from_start>(verb.start)) {
-        state = core::subscription::behind_at(0);
-    } else if (const auto* after = std::get_if<wire::after_seq>(&verb.start)) {
-        state = core::subscription::behind_at(after->seq);
-        if (verb.epoch && *verb.epoch != shard_.epoch()) {
-            reset = wire::reset_reason::epoch;
-        } else if (after->seq > head) {
+        state = core::subscription::from_start();
+    } else if (const auto* const after = std::get_if<wire::after_seq>(&verb.start)) {
+        auto refused = refusal(*shard_.log(), after->seq, verb.epoch, head);
+        if (refused == base::reset_reason::ahead) {
             // This instance may lag behind the table; only the table knows whether a seq exists.
-            const auto log = co_await shard_.replay().position();
-            if (!log) {
-                answer(ref, log.error());
+            const auto table = co_await shard_.replay().channel(verb.channel);
+            if (!table) {
+                answer(ref, table.error());
                 co_return;
             }
-            head = std::max(log->head, shard_.position());
-            if (after->seq > head) {
-                reset = wire::reset_reason::ahead;
-            }
+            head = std::max(table->head, shard_.position());
+            refused = refusal(*shard_.log(), after->seq, verb.epoch, head);
         }
-        if (reset) {
-            state = core::subscription::live_at(shard_.position());
+        state = core::subscription::behind_at(after->seq);
+        if (refused) {
+            state.refuse(*refused);
         }
     }
 
@@ -56,11 +70,56 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::subscribe verb
     ok.channel = verb.channel;
     ok.head = head;
     answer(ok);
-    if (reset) {
-        send(make_frame(
-            [&](std::string& out) { wire::append_reset(out, verb.channel, *reset, 0, head); }));
+    hold(verb.channel, std::move(state));
+    pump();
+}
+
+/// A consumer goes on after what it has acknowledged; a new one begins where `after` says.
+asio::awaitable<void> session::subscribe_consumer(const wire::ref& ref, wire::subscribe verb) {
+    std::optional<base::seq> start;
+    std::optional<base::reset_reason> refused;
+    if (!std::holds_alternative<wire::from_now>(verb.start)) {
+        const auto table = co_await shard_.replay().channel(verb.channel);
+        if (!table) {
+            answer(ref, table.error());
+            co_return;
+        }
+        if (const auto* const after = std::get_if<wire::after_seq>(&verb.start)) {
+            refused = refusal(*shard_.log(), after->seq, verb.epoch, table->head);
+            start = refused ? table->head : after->seq;
+        } else {
+            // Just before the oldest message that is kept: from zero, what was removed before this
+            // consumer existed would look like a loss whenever it comes back.
+            start = table->oldest > 0 ? table->oldest - 1 : table->head;
+        }
     }
-    hold(verb.channel, state);
+    shard_.send_news(); // this session may have acknowledged as the same consumer just now
+    const auto opened =
+        co_await shard_.consumers().enter(verb.channel, *verb.consumer, start, shard_.position());
+    if (!opened) {
+        answer(ref, opened.error());
+        co_return;
+    }
+    if (opened->is_ahead) {
+        refused = base::reset_reason::ahead;
+    } else if (!opened->is_new) {
+        refused.reset(); // where a new one would have begun
+    }
+
+    wire::ok ok;
+    ok.ref = ref;
+    ok.channel = verb.channel;
+    ok.head = std::max(opened->acked, shard_.position());
+    answer(ok);
+    const bool everything = opened->is_new && std::holds_alternative<wire::from_start>(verb.start);
+    auto state = everything ? core::subscription::from_start(opened->acked)
+                            : core::subscription::behind_at(opened->acked);
+    state.limit_unacknowledged(verb.window.value_or(default_window));
+    if (refused) {
+        state.refuse(*refused);
+    }
+    hold(verb.channel, std::move(state)).consumer = std::move(*verb.consumer);
+    pump();
 }
 
 asio::awaitable<void> session::handle(const wire::ref& ref, wire::unsubscribe verb) {
@@ -70,7 +129,7 @@ asio::awaitable<void> session::handle(const wire::ref& ref, wire::unsubscribe ve
                {base::errc::not_subscribed, "this session has no subscription on the channel"});
         co_return;
     }
-    shard_.hub().remove(verb.channel, *found->second);
+    let_go(*found->second);
     std::erase(behind_, found->second.get());
     subscriptions_.erase(found);
     wire::ok ok;

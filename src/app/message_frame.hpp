@@ -13,9 +13,7 @@ namespace app {
 
 /// A message as the frame every subscriber's socket sends.
 inline base::frame_ptr frame_of(const base::message_view& message) {
-    constexpr std::size_t keys_and_numbers = 192;
-    std::string buffer =
-        ws::start_frame(message.data.size() + message.channel.size() + keys_and_numbers);
+    std::string buffer = ws::start_frame(wire::room_for_message(message));
     wire::append_message(buffer, message);
     return ws::seal_frame(std::move(buffer), std::string(message.channel), message.seq);
 }

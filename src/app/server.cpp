@@ -4,6 +4,7 @@
 #include "app/signal.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 namespace app {
 
@@ -47,6 +49,7 @@ database_options database_options_of(const config::settings& settings) {
     options.migrate = settings.postgres.migrate;
     options.replay_connections = settings.postgres.replay_connections;
     options.max_delivery = settings.messages.max_delivery;
+    options.canary_interval = settings.postgres.canary_interval;
     options.start_timeout = settings.postgres.start_timeout;
     return options;
 }
@@ -63,6 +66,9 @@ server::server(const config::settings& settings, base::observer& observer,
       tail_loop_(
           context_, database_options_of(settings), observer,
           [this](const batch_ptr& batch) {
+              if (batch->restart) {
+                  log_changed(*batch);
+              }
               for (const auto& shard : shards_) {
                   shard->hand(batch);
               }
@@ -74,16 +80,29 @@ server::server(const config::settings& settings, base::observer& observer,
                      shards_[number]->hand(std::move(receipts));
                  }),
       replay_(context_, database_options_of(settings), observer),
+      consumers_(context_, database_options_of(settings), settings.messages.consumer_grace, replay_,
+                 observer),
       acceptor_(context_, settings.server.listen),
       signals_(context_, SIGTERM, SIGINT, SIGHUP) {
+    const shard::outlets outlets{[this](std::vector<publish_request> requests) {
+                                     asio::post(context_,
+                                                [this, requests = std::move(requests)]() mutable {
+                                                    publisher_.submit(std::move(requests));
+                                                });
+                                 },
+                                 [this](std::vector<consumer_news> news) {
+                                     asio::post(context_, [this, news = std::move(news)]() mutable {
+                                         consumers_.take(std::move(news));
+                                     });
+                                 }};
     for (std::size_t i = 0; i < shard_count(settings.server.threads); ++i) {
-        shards_.push_back(std::make_unique<shard>(
-            shard_options_of(settings, i, version), observer, replay_,
-            [this](std::vector<publish_request> requests) {
-                asio::post(context_, [this, requests = std::move(requests)]() mutable {
-                    publisher_.submit(std::move(requests));
-                });
-            }));
+        shards_.push_back(std::make_unique<shard>(shard_options_of(settings, i, version), observer,
+                                                  replay_, consumers_, outlets));
+    }
+    if (settings.messages.retention) {
+        const retention::rules rules{*settings.messages.retention,
+                                     settings.messages.consumer_grace};
+        retention_.emplace(context_, database_options_of(settings), rules, observer);
     }
     http_.allowed_origins = settings.websocket.allowed_origins;
     http_.ready = [this] { return ready(); };
@@ -106,7 +125,10 @@ int server::run() {
         shard->start();
     }
     asio::co_spawn(context_, tail_loop_.run(), asio::detached);
-    asio::co_spawn(context_, publisher_.run(), asio::detached);
+    asio::co_spawn(context_, consumers_.run(), asio::detached);
+    if (retention_) {
+        asio::co_spawn(context_, retention_->run(), asio::detached);
+    }
     asio::co_spawn(context_, accept(), asio::detached);
     asio::co_spawn(context_, watch_signals(), asio::detached);
     observer_.observe(base::observed::listening{acceptor_.local_address()});
@@ -122,6 +144,14 @@ int server::run() {
     context_.restart();
     context_.poll();
     return exit_code_;
+}
+
+/// From the first contact on there is a schema to publish into.
+void server::log_changed(const batch& batch) {
+    consumers_.log_changed(batch.log);
+    if (!std::exchange(publishing_, true)) {
+        asio::co_spawn(context_, publisher_.run(), asio::detached);
+    }
 }
 
 void server::give_up(tail_loop::fatal why) {
@@ -168,7 +198,8 @@ asio::awaitable<void> server::watch_signals() {
     }
 }
 
-/// Stop accepting, finish publishes, flush and close sessions, then the connections.
+/// Stop accepting, finish publishes, flush and close sessions, store what they acknowledged until
+/// then, close the connections.
 asio::awaitable<void> server::drain(std::string reason) {
     stopping_ = true;
     observer_.observe(base::observed::draining{reason});
@@ -176,16 +207,36 @@ asio::awaitable<void> server::drain(std::string reason) {
     const auto deadline = std::chrono::steady_clock::now() + drain_timeout_;
     acceptor_.close();
     co_await publisher_.drain(deadline);
-    std::size_t cut = 0;
-    for (const auto& shard : shards_) {
-        cut +=
-            co_await asio::co_spawn(shard->context(), shard->drain(deadline), asio::use_awaitable);
-    }
+    const std::size_t cut = co_await drain_shards(deadline);
+    co_await consumers_.drain(deadline);
     publisher_.stop();
     tail_loop_.stop();
     replay_.stop();
+    consumers_.stop();
+    if (retention_) {
+        retention_->stop();
+    }
     signals_.cancel();
     observer_.observe(base::observed::drained{cut});
+}
+
+/// All at once. Returns how many sessions were cut.
+asio::awaitable<std::size_t> server::drain_shards(std::chrono::steady_clock::time_point deadline) {
+    std::size_t draining = shards_.size();
+    std::size_t cut = 0;
+    signal drained(context_);
+    for (const auto& shard : shards_) {
+        asio::co_spawn(shard->context(), shard->drain(deadline),
+                       asio::bind_executor(context_, [&](std::exception_ptr, std::size_t sessions) {
+                           cut += sessions;
+                           --draining;
+                           drained.notify();
+                       }));
+    }
+    while (draining > 0) {
+        co_await drained.wait();
+    }
+    co_return cut;
 }
 
 asio::awaitable<bool> server::ready() {
@@ -200,6 +251,7 @@ asio::awaitable<std::string> server::render_metrics() {
     const auto look = [this]() -> asio::awaitable<base::tail_state> {
         base::tail_state state = tail_loop_.state();
         state.publish_queue = publisher_.waiting();
+        state.replay_reads = replay_.reads();
         co_return state;
     };
     const base::tail_state state = co_await asio::co_spawn(context_, look(), asio::use_awaitable);

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "app/connection.hpp"
+#include "app/consumers.hpp"
 #include "app/publisher.hpp"
 #include "app/replay.hpp"
+#include "app/retention.hpp"
 #include "app/shard.hpp"
 #include "app/tail_loop.hpp"
 #include "config/config.hpp"
@@ -14,6 +16,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,9 +39,11 @@ private:
     asio::awaitable<void> accept();
     asio::awaitable<void> watch_signals();
     asio::awaitable<void> drain(std::string reason);
+    asio::awaitable<std::size_t> drain_shards(std::chrono::steady_clock::time_point deadline);
     asio::awaitable<bool> ready();
     asio::awaitable<std::string> render_metrics();
     void give_up(tail_loop::fatal why);
+    void log_changed(const batch& batch);
 
     base::observer& observer_;
     const telemetry::log& log_;
@@ -48,12 +53,15 @@ private:
     std::atomic<std::size_t> sessions_{0}; ///< the one number shards share: the places taken
     int exit_code_ = 0;
     bool stopping_ = false;
+    bool publishing_ = false;
     http_options http_;
 
     asio::io_context context_; ///< the Postgres side, accepting and signals
     tail_loop tail_loop_;
     publisher publisher_;
     replay replay_;
+    consumers consumers_;
+    std::optional<retention> retention_;
     std::vector<std::unique_ptr<shard>> shards_;
     ws::acceptor acceptor_;
     asio::signal_set signals_;

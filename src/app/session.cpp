@@ -31,7 +31,7 @@ session::session(shard& shard, ws::socket socket, std::string peer)
 
 session::~session() {
     for (const auto& [channel, who] : subscriptions_) {
-        shard_.hub().remove(channel, *who);
+        let_go(*who);
     }
     shard_.remove(*this);
     const ws::ending ending = socket_.ending();
@@ -80,7 +80,7 @@ void session::welcome() {
     const auto& options = shard_.options();
     wire::welcome frame;
     frame.session = id_;
-    frame.epoch = shard_.epoch();
+    frame.epoch = shard_.log()->text();
     frame.head = shard_.position();
     frame.auth_required = false;
     frame.ping_interval_seconds = static_cast<std::uint32_t>(
@@ -129,14 +129,30 @@ asio::awaitable<void> session::finish(std::shared_ptr<session>, wire::close_code
 }
 
 session::held& session::hold(const std::string& channel, core::subscription state) {
-    held& who = *subscriptions_.emplace(channel, std::make_unique<held>(*this, channel, state))
-                     .first->second;
+    auto made = std::make_unique<held>(*this, channel, std::move(state));
+    held& who = *subscriptions_.emplace(channel, std::move(made)).first->second;
     shard_.hub().add(channel, who);
-    if (!state.live()) {
+    if (!who.state.live()) {
         behind_.push_back(&who);
-        pump();
     }
     return who;
+}
+
+void session::let_go(held& who) {
+    shard_.hub().remove(who.channel, who);
+    if (!who.consumer.empty()) {
+        tell(who, consumer_news::kind::left, 0);
+    }
+}
+
+void session::tell(const held& who, consumer_news::kind what, base::seq seq) {
+    shard_.tell({what, who.channel, who.consumer, seq, shard_.log()});
+}
+
+session::held* session::find(const std::string& channel, std::uint64_t ticket) {
+    const auto found = subscriptions_.find(channel);
+    const bool there = found != subscriptions_.end() && found->second->ticket == ticket;
+    return there && !closing_ ? found->second.get() : nullptr;
 }
 
 void session::held::offer(const base::frame_ptr& frame) {
@@ -145,13 +161,40 @@ void session::held::offer(const base::frame_ptr& frame) {
         ++owner.shard_.counts().deliveries;
         owner.send(frame);
     } else if (was_live && !state.live()) {
-        owner.fell_behind(*this);
+        ++owner.shard_.counts().fell_behind;
+        owner.needs_pump(*this, was_live);
     }
 }
 
-void session::fell_behind(held& who) {
-    ++shard_.counts().fell_behind;
-    behind_.push_back(&who);
+void session::held::removed(base::seq upto) {
+    const bool was_live = state.live();
+    if (state.removed(upto)) {
+        owner.needs_pump(*this, was_live);
+    }
+}
+
+/// Cursors of a log that is no more, or of a part of it that a failover lost, are reset; the others
+/// go on, and count in the new epoch from here.
+void session::log_changed(bool other_epoch, base::seq good_upto, base::reset_reason otherwise) {
+    if (closing_) {
+        return;
+    }
+    if (other_epoch) {
+        send(make_frame([&](std::string& out) { wire::append_epoch(out, shard_.log()->text()); }));
+    }
+    for (const auto& [channel, who] : subscriptions_) {
+        const bool was_live = who->state.live();
+        if (who->state.good_upto(good_upto, otherwise)) {
+            needs_pump(*who, was_live);
+        }
+    }
+}
+
+/// Not at once: fan-out must not change the hub, and what there is room for is known later.
+void session::needs_pump(held& who, bool was_live) {
+    if (was_live) {
+        behind_.push_back(&who);
+    }
     if (!waiting_for_room_) {
         waiting_for_room_ = true;
         asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
@@ -180,8 +223,9 @@ void session::pump() {
             behind_.push_back(who);
         }
     }
-    const bool stuck =
-        std::ranges::any_of(behind_, [](const held* who) { return !who->state.reading(); });
+    const bool stuck = std::ranges::any_of(behind_, [](const held* who) {
+        return !who->state.waiting() && !who->state.window_full();
+    });
     if (stuck && !waiting_for_room_) {
         waiting_for_room_ = true;
         asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
@@ -200,6 +244,11 @@ void session::pump(held& who) {
                            read_page(shared_from_this(), who.channel, who.ticket, *ask),
                            asio::detached);
             return;
+        } else if (auto* lost = std::get_if<core::subscription::find_head>(&step)) {
+            asio::co_spawn(shard_.context(),
+                           reset(shared_from_this(), who.channel, who.ticket, lost->reason),
+                           asio::detached);
+            return;
         } else if (auto* there = std::get_if<core::subscription::caught_up>(&step)) {
             send(make_frame(
                 [&](std::string& out) { wire::append_live(out, who.channel, there->seq); }));
@@ -212,27 +261,57 @@ void session::pump(held& who) {
 
 asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string channel,
                                          std::uint64_t ticket, core::subscription::read_page ask) {
-    replay::request what{channel, ask.after, ask.upto, ask.limit};
+    const auto log = shard_.log();
+    replay::request what{channel, ask.after, ask.upto, ask.limit, log};
     const auto page = co_await shard_.replay().read(std::move(what));
-    if (!page) {
+    // `upto` was a position in the log as it was then, and the page may come from one that the
+    // tail loop hasn't met yet.
+    const bool useful = page && log == shard_.log() && (*page)->epoch == log->text();
+    if (!useful) {
         co_await pause(page_retry);
     }
-    const auto found = subscriptions_.find(channel);
-    if (closing_ || found == subscriptions_.end() || found->second->ticket != ticket) {
+    held* const who = find(channel, ticket);
+    if (who == nullptr) {
         co_return;
     }
-    core::subscription& state = found->second->state;
-    if (!page) {
-        state.page_failed();
-    } else {
-        state.page_begins();
+    core::subscription& state = who->state;
+    if (!useful) {
+        state.failed();
+    } else if (state.page_begins((*page)->removed, (*page)->emptied)) {
         for (const base::frame_ptr& frame : (*page)->frames) {
             if (state.take(frame->seq(), socket_.has_room())) {
                 ++shard_.counts().deliveries;
                 send(frame);
             }
         }
-        state.page_ends(ask.upto, (*page)->more);
+        state.page_ends((*page)->upto, (*page)->more);
+    }
+    pump();
+}
+
+/// The cursor can't be honoured: the client is told where the log is now, and is live from there.
+asio::awaitable<void> session::reset(std::shared_ptr<session>, std::string channel,
+                                     std::uint64_t ticket, base::reset_reason reason) {
+    const auto now = co_await shard_.replay().channel(channel);
+    const bool useful = now && now->epoch == shard_.log()->text();
+    if (!useful) {
+        co_await pause(page_retry);
+    }
+    held* const who = find(channel, ticket);
+    if (who == nullptr) {
+        co_return;
+    }
+    if (!useful) {
+        who->state.failed();
+    } else {
+        shard_.counts().resets[static_cast<std::size_t>(reason)] += 1;
+        send(make_frame([&](std::string& out) {
+            wire::append_reset(out, channel, reason, now->oldest, now->head);
+        }));
+        who->state.reset_to(now->head);
+        if (!who->consumer.empty()) {
+            tell(*who, consumer_news::kind::acked, now->head);
+        }
     }
     pump();
 }

@@ -33,6 +33,9 @@ public:
 
     void take_receipt(publish_receipt receipt);
 
+    /// The shard's log is another one, or another part of it: cursors are good up to `good_upto`.
+    void log_changed(bool other_epoch, base::seq good_upto, base::reset_reason otherwise);
+
     /// Closes once, the first code wins; run() returns soon after.
     void close(wire::close_code code);
     void abort() { socket_.abort(); }
@@ -43,13 +46,15 @@ private:
         held(session& owner, std::string_view channel, core::subscription state)
             : owner(owner),
               channel(channel),
-              state(state),
+              state(std::move(state)),
               ticket(++owner.last_ticket_) {}
 
         void offer(const base::frame_ptr& frame) override;
+        void removed(base::seq upto) override;
 
         session& owner;
         std::string channel;
+        std::string consumer; ///< empty: none
         core::subscription state;
         std::uint64_t ticket; ///< tells it from a later subscription on the same channel
     };
@@ -57,6 +62,7 @@ private:
     asio::awaitable<void> handle(std::string_view text);
     asio::awaitable<void> handle(const wire::ref& ref, wire::auth verb);
     asio::awaitable<void> handle(const wire::ref& ref, wire::subscribe verb);
+    asio::awaitable<void> subscribe_consumer(const wire::ref& ref, wire::subscribe verb);
     asio::awaitable<void> handle(const wire::ref& ref, wire::unsubscribe verb);
     asio::awaitable<void> handle(const wire::ref& ref, wire::publish verb);
     asio::awaitable<void> handle(const wire::ref& ref, wire::history verb);
@@ -70,12 +76,17 @@ private:
     void bad_frame(const wire::ref& ref, const base::failure& failure);
 
     held& hold(const std::string& channel, core::subscription state);
-    void fell_behind(held& who);
+    void let_go(held& who);
+    void tell(const held& who, consumer_news::kind what, base::seq seq);
+    void needs_pump(held& who, bool was_live);
     void pump();
     void pump(held& who);
     asio::awaitable<void> pump_when_room(std::shared_ptr<session> self);
     asio::awaitable<void> read_page(std::shared_ptr<session> self, std::string channel,
                                     std::uint64_t ticket, core::subscription::read_page ask);
+    asio::awaitable<void> reset(std::shared_ptr<session> self, std::string channel,
+                                std::uint64_t ticket, base::reset_reason reason);
+    held* find(const std::string& channel, std::uint64_t ticket);
     asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code);
 
     shard& shard_;

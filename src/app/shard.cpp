@@ -17,11 +17,12 @@ constexpr std::size_t deliveries_per_turn = 16'384;
 } // namespace
 
 shard::shard(const shard_options& options, base::observer& observer, app::replay& replay,
-             std::function<void(std::vector<publish_request>)> publish)
+             app::consumers& consumers, outlets outlets)
     : options_(options),
       observer_(observer),
       replay_(replay),
-      publish_(std::move(publish)),
+      consumers_(consumers),
+      outlets_(std::move(outlets)),
       tail_(options.tail_bytes),
       context_(1),
       turn_(context_),
@@ -71,12 +72,8 @@ void shard::deliver() {
     std::size_t made = 0;
     while (!batches_.empty()) {
         const batch& now = *batches_.front();
-        if (next_frame_ == 0) {
-            epoch_ = now.epoch;
-            if (now.restart) {
-                tail_.reset(now.position);
-                position_ = now.position;
-            }
+        if (!std::exchange(begun_, true)) {
+            begin(now);
         }
         while (next_frame_ < now.frames.size()) {
             if (made >= deliveries_per_turn) {
@@ -90,7 +87,40 @@ void shard::deliver() {
         }
         position_ = now.position;
         next_frame_ = 0;
+        begun_ = false;
         batches_.pop_front();
+    }
+}
+
+/// What must be known before the batch's first frame.
+void shard::begin(const batch& batch) {
+    if (batch.restart) {
+        const auto before = std::exchange(log_, batch.log);
+        tail_.reset(batch.position);
+        position_ = batch.position;
+        const bool other = before && before->text() != log_->text();
+        const base::seq good_upto = other ? log_->good_upto(before->text()) : position_;
+        const auto otherwise = other ? base::reset_reason::epoch : base::reset_reason::ahead;
+        for (session* who : sessions_) {
+            who->log_changed(other, good_upto, otherwise);
+        }
+    }
+    for (const removal& each : batch.removals) {
+        tail_.lacks(each.channel, each.upto);
+        hub_.removed(each.channel, each.upto);
+    }
+}
+
+void shard::tell(consumer_news news) {
+    news_.push_back(std::move(news));
+    if (news_.size() == 1) {
+        asio::post(context_, [this] { send_news(); });
+    }
+}
+
+void shard::send_news() {
+    if (!news_.empty()) {
+        outlets_.consumers(std::exchange(news_, {}));
     }
 }
 
@@ -98,7 +128,7 @@ void shard::publish(publish_request request) {
     request.shard = options_.number;
     published_.push_back(std::move(request));
     if (published_.size() == 1) {
-        asio::post(context_, [this] { publish_(std::exchange(published_, {})); });
+        asio::post(context_, [this] { outlets_.publish(std::exchange(published_, {})); });
     }
 }
 

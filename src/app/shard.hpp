@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/consumers.hpp"
 #include "app/publisher.hpp"
 #include "app/replay.hpp"
 #include "app/tail_loop.hpp"
@@ -40,8 +41,14 @@ struct shard_options {
 /// Lifetime: the server's; its thread ends when stop() is called.
 class shard {
 public:
+    /// Where a shard's sessions' work goes; called on the shard's thread, once a turn.
+    struct outlets {
+        std::function<void(std::vector<publish_request>)> publish;
+        std::function<void(std::vector<consumer_news>)> consumers;
+    };
+
     shard(const shard_options& options, base::observer& observer, replay& replay,
-          std::function<void(std::vector<publish_request>)> publish);
+          consumers& consumers, outlets outlets);
     ~shard();
 
     /// Any thread.
@@ -55,6 +62,7 @@ public:
     const shard_options& options() const { return options_; }
     base::observer& observer() { return observer_; }
     app::replay& replay() { return replay_; }
+    app::consumers& consumers() { return consumers_; }
     core::hub& hub() { return hub_; }
     const core::tail& tail() const { return tail_; }
     ws::flush_turn& turn() { return turn_; }
@@ -62,12 +70,15 @@ public:
     base::shard_counts snapshot() const;
 
     /// Whether the log has been seen: before that there is no epoch to tell.
-    bool met() const { return !epoch_.empty(); }
-    const std::string& epoch() const { return epoch_; }
+    bool met() const { return log_ != nullptr; }
+    const std::shared_ptr<const core::log_epoch>& log() const { return log_; }
     base::seq position() const { return position_; }
 
     /// Leaves at the end of this turn, with all other publishes of the turn.
     void publish(publish_request request);
+    /// As above, or with send_news() at once.
+    void tell(consumer_news news);
+    void send_news();
 
     void add(session& who) { sessions_.insert(&who); }
     void remove(session& who) { sessions_.erase(&who); }
@@ -83,21 +94,24 @@ public:
 
 private:
     void deliver();
-    void take(const batch& batch, bool& begun);
+    void begin(const batch& batch);
 
     shard_options options_;
     base::observer& observer_;
     app::replay& replay_;
-    std::function<void(std::vector<publish_request>)> publish_;
+    app::consumers& consumers_;
+    outlets outlets_;
     base::shard_counts counts_;
     core::hub hub_;
     core::tail tail_;
-    std::string epoch_;
+    std::shared_ptr<const core::log_epoch> log_;
     base::seq position_ = 0;
     std::unordered_set<session*> sessions_;
     std::deque<batch_ptr> batches_; ///< handed in, not fanned out yet
     std::size_t next_frame_ = 0;    ///< of the first batch
+    bool begun_ = false;            ///< the first batch
     std::vector<publish_request> published_;
+    std::vector<consumer_news> news_;
     bool draining_ = false;
 
     // After everything their handlers refer to, so that these go first.

@@ -3,30 +3,39 @@
 #include "app/database.hpp"
 #include "app/signal.hpp"
 #include "base/frame.hpp"
+#include "base/observation.hpp"
+#include "core/log_epoch.hpp"
 #include "core/tailer.hpp"
 #include "pg/message_store.hpp"
 
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 namespace app {
 
+/// Messages of `channel` up to `upto` were removed from the table before they could be handed on.
+struct removal {
+    std::string channel;
+    base::seq upto;
+};
+
 /// What the log tells the shards: new messages in order, and whose numbers they are.
 struct batch {
-    std::string epoch;                   ///< opaque to clients
+    std::shared_ptr<const core::log_epoch> log;
     base::seq position = 0;              ///< everything up to here has been handed on
+    std::vector<removal> removals;       ///< come before the frames
     std::vector<base::frame_ptr> frames; ///< ready for the sockets
-    bool restart = false;                ///< the log begins anew at position (start, new log)
+    bool restart = false;                ///< the log goes on from position, also backwards
 };
 using batch_ptr = std::shared_ptr<const batch>;
 
 /// NOTIFY -> rows -> frames -> shards. Two connections: one only listens (LISTEN must never wait
-/// behind a query, nor sit in a transaction), one reads pages. When either breaks both are opened
-/// again: LISTEN first, then reading on from the position, so nothing between is missed.
+/// behind a query, nor sit in a transaction), one reads pages. When either breaks, or LISTEN is
+/// found dead, both are opened again: LISTEN first, then reading on from the position, so nothing
+/// between is missed.
 /// Owner: app::server. Thread: the Postgres side's. Lifetime: the server's.
 class tail_loop {
 public:
@@ -47,14 +56,21 @@ public:
 private:
     struct listening;
 
+    // tail_open.cpp
     asio::awaitable<bool> open();
     asio::awaitable<bool> check(pg::message_store& store);
     asio::awaitable<bool> start_listening(pg::message_store& reader);
-    asio::awaitable<void> follow();
-    asio::awaitable<bool> read_page();
     asio::awaitable<bool> refresh_log_state();
-    asio::awaitable<void> listen(std::shared_ptr<listening> round);
+    void take_log(const pg::log_state& log);
     asio::awaitable<void> unusable(const std::string& what);
+
+    // tail_loop.cpp
+    asio::awaitable<void> listen(std::shared_ptr<listening> round);
+    asio::awaitable<void> follow();
+    asio::awaitable<bool> tend_canary();
+    asio::awaitable<bool> read_page();
+    void take_page(pg::page& page, int limit);
+    void hand_on(batch made);
     void close();
 
     asio::io_context& context_;
@@ -68,12 +84,20 @@ private:
     core::tailer tailer_;
     base::tail_state state_;
     std::string canary_channel_;
-    std::string epoch_;
+    std::shared_ptr<const core::log_epoch> log_; ///< null until the log has been seen once
     std::shared_ptr<listening> round_;
+    std::size_t with_shards_ = 0; ///< batches that some shard has not dealt with yet
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::chrono::steady_clock::time_point caught_up_at_ = started_;
-    bool met_ = false; ///< the log has been seen once: from here on nothing is fatal
     bool stopping_ = false;
+};
+
+/// One life of the listening connection.
+struct tail_loop::listening {
+    std::optional<pg::error> broken;
+    std::string rung; ///< the last canary that was sent
+    std::string back; ///< the last one that came back
+    std::chrono::steady_clock::time_point rung_at;
 };
 
 } // namespace app

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "base/reset_reason.hpp"
 #include "base/seq.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +52,17 @@ struct postgres_unusable {
 struct epoch_changed {
     std::string from;
     std::string to;
+};
+/// A notification to ourselves did not come back: LISTEN is dead without saying so.
+struct canary_lost {
+    std::chrono::milliseconds waited;
+};
+struct progress_stored {
+    std::size_t consumers;
+};
+/// By retention, in one sweep.
+struct messages_removed {
+    std::size_t rows;
 };
 struct page_read {
     std::size_t rows;
@@ -104,7 +117,8 @@ using observation =
     std::variant<observed::started, observed::listening, observed::ready, observed::schema_migrated,
                  observed::postgres_connected, observed::postgres_lost,
                  observed::postgres_unreachable, observed::postgres_unusable,
-                 observed::epoch_changed, observed::page_read, observed::publish_batch,
+                 observed::epoch_changed, observed::canary_lost, observed::progress_stored,
+                 observed::messages_removed, observed::page_read, observed::publish_batch,
                  observed::publish_latency, observed::session_opened, observed::session_closed,
                  observed::session_refused, observed::bad_frame, observed::accept_paused,
                  observed::reload_asked, observed::draining, observed::drained,
@@ -132,6 +146,8 @@ struct shard_counts {
     std::uint64_t deliveries = 0;  ///< message frames given to sockets
     std::uint64_t fell_behind = 0; ///< a full outbox made a subscription stop taking
     std::uint64_t errors = 0;      ///< error frames sent
+    std::uint64_t acks = 0;
+    std::array<std::uint64_t, 3> resets{}; ///< by reset_reason
 };
 
 /// What the Postgres side knows, copied out at scrape.
@@ -143,6 +159,7 @@ struct tail_state {
     double lag_seconds = 0;          ///< age of the oldest message not handed on yet
     double queue_usage = 0;          ///< pg_notification_queue_usage(), 0..1
     std::uint64_t publish_queue = 0; ///< frames waiting for the publisher
+    std::uint64_t replay_reads = 0;  ///< pages read for sessions that were behind
 };
 
 } // namespace base

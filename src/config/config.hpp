@@ -29,6 +29,8 @@ struct postgres_section {
     unsigned replay_connections = 2;
     /// How long start-up waits for Postgres before exit 69; 0: try for ever.
     std::chrono::milliseconds start_timeout{0};
+    /// A LISTEN that is dead without saying so is found within two of these.
+    std::chrono::milliseconds canary_interval{5'000};
 };
 
 struct websocket_section {
@@ -43,6 +45,8 @@ struct messages_section {
     std::size_t max_delivery = 16 * 1024 * 1024;
     std::size_t tail = 64 * 1024 * 1024;
     std::optional<std::chrono::seconds> retention; ///< nothing: keep for ever
+    /// A consumer not seen for so long doesn't hold retention up any more.
+    std::chrono::seconds consumer_grace{7 * 24 * 3600};
 };
 
 enum class log_level { trace, debug, info, warn, error };

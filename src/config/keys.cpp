@@ -32,18 +32,23 @@ std::string show_choice(Choice choice, const choices<Choice>& all) {
     return {};
 }
 
-std::string set_retention(settings& to, const value& from) {
-    if (const auto* text = std::get_if<std::string>(&from); text != nullptr && text->empty()) {
-        to.messages.retention.reset();
-        return {};
-    }
+template <typename Seconds>
+std::string set_whole_seconds(Seconds& to, const value& from) {
     std::chrono::milliseconds duration{};
     auto wrong = set(duration, from, {1s, std::chrono::hours(24 * 36'500)});
     if (wrong.empty() && duration % 1s != 0ms)
         wrong = "must be whole seconds";
     if (wrong.empty())
-        to.messages.retention = std::chrono::duration_cast<std::chrono::seconds>(duration);
+        to = std::chrono::duration_cast<std::chrono::seconds>(duration);
     return wrong;
+}
+
+std::string set_retention(settings& to, const value& from) {
+    if (const auto* text = std::get_if<std::string>(&from); text != nullptr && text->empty()) {
+        to.messages.retention.reset();
+        return {};
+    }
+    return set_whole_seconds(to.messages.retention, from);
 }
 
 // What is possible, not what is wise: a limit stands where the daemon couldn't work beyond it.
@@ -99,6 +104,12 @@ constexpr std::array table{
         [](settings& s, const value& v) {
             return set(s.postgres.start_timeout, v, {0ms, 24h});
         }},
+    key{"postgres", "canary_interval", type::duration,
+        "a dead LISTEN connection that doesn't say so is found within two of these",
+        [](const settings& s) { return show(s.postgres.canary_interval); },
+        [](settings& s, const value& v) {
+            return set(s.postgres.canary_interval, v, {1s, 1h});
+        }},
 
     key{"websocket", "max_frame", type::size,
         "largest frame a client may send; a larger one ends the session with 1009",
@@ -147,6 +158,12 @@ constexpr std::array table{
             return s.messages.retention ? show(*s.messages.retention) : show(std::string_view());
         },
         set_retention},
+    key{"messages", "consumer_grace", type::duration,
+        "messages a consumer lacks are kept beyond retention until it was away for so long",
+        [](const settings& s) { return show(s.messages.consumer_grace); },
+        [](settings& s, const value& v) {
+            return set_whole_seconds(s.messages.consumer_grace, v);
+        }},
 
     key{"log", "level", type::string,
         "least level that is written: trace, debug, info, warn, error",

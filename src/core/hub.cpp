@@ -38,4 +38,14 @@ std::size_t hub::fan_out(const base::frame_ptr& frame) const {
     return found->second.size();
 }
 
+void hub::removed(std::string_view channel, base::seq upto) const {
+    const auto found = channels_.find(channel);
+    if (found == channels_.end()) {
+        return;
+    }
+    for (subscriber* who : found->second) {
+        who->removed(upto);
+    }
+}
+
 } // namespace core

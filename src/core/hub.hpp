@@ -18,6 +18,9 @@ public:
     /// A new message of its channel. Must not add to or remove from the hub.
     virtual void offer(const base::frame_ptr& frame) = 0;
 
+    /// Messages of its channel up to `upto` were removed before they could be offered. As above.
+    virtual void removed(base::seq upto) = 0;
+
     virtual ~subscriber() = default;
 
 protected:
@@ -41,6 +44,9 @@ public:
 
     /// Gives the frame to everybody on its channel. Returns how many there are.
     std::size_t fan_out(const base::frame_ptr& frame) const;
+
+    /// Tells everybody on the channel that messages up to `upto` were removed.
+    void removed(std::string_view channel, base::seq upto) const;
 
     std::size_t channels() const { return channels_.size(); }
     std::size_t subscriptions() const { return subscriptions_; }

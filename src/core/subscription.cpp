@@ -11,30 +11,53 @@ constexpr int largest_page = 1024;
 
 } // namespace
 
+subscription subscription::from_start(base::seq cursor) {
+    subscription made(cursor, false);
+    made.begins_at_start_ = true;
+    return made;
+}
+
+void subscription::sent(base::seq seq) {
+    cursor_ = seq;
+    if (window_) {
+        window_->sent(seq);
+    }
+}
+
 bool subscription::offer(base::seq seq, bool room) {
     if (!live_ || seq <= cursor_) {
         return false;
     }
-    if (!room) {
+    if (!room || window_full()) {
         cursor_ = seq - 1;
         live_ = false;
         return false;
     }
-    cursor_ = seq;
+    sent(seq);
     return true;
 }
 
 subscription::step subscription::next(const tail& tail, std::string_view channel,
                                       base::seq position, bool room) {
-    if (live_ || reading_ || !room) {
+    if (live_ || waiting_) {
         return wait{};
     }
-    if (cursor_ < tail.floor() && cursor_ < position) {
-        reading_ = true;
-        return read_page{cursor_, position, page_limit_};
+    if (refused_) {
+        waiting_ = true;
+        return find_head{*refused_};
     }
+    if (!room || window_full()) {
+        return wait{};
+    }
+    if (cursor_ < tail.floor(channel) && cursor_ < position) {
+        waiting_ = true;
+        const auto most = window_ ? window_->room() : largest_page;
+        return read_page{cursor_, position,
+                         static_cast<int>(std::min<std::size_t>(most, page_limit_))};
+    }
+    begins_at_start_ = false;
     if (auto frame = tail.next(channel, cursor_)) {
-        cursor_ = frame->seq();
+        sent(frame->seq());
         return send{std::move(frame)};
     }
     cursor_ = std::max(cursor_, position);
@@ -42,20 +65,38 @@ subscription::step subscription::next(const tail& tail, std::string_view channel
     return caught_up{cursor_};
 }
 
+bool subscription::page_begins(base::seq removed, base::seq emptied) {
+    page_cut_ = false;
+    if (begins_at_start_) {
+        begins_at_start_ = false;
+        forgiven_ = std::max(removed, emptied);
+    }
+    const base::seq known = std::max(cursor_, forgiven_);
+    if (!refused_ && emptied > known) {
+        refused_ = base::reset_reason::epoch;
+    } else if (!refused_ && removed > known) {
+        refused_ = base::reset_reason::trimmed;
+    }
+    if (refused_) {
+        waiting_ = false;
+    }
+    return !refused_;
+}
+
 bool subscription::take(base::seq seq, bool room) {
     if (page_cut_ || seq <= cursor_) {
         return false;
     }
-    if (!room) {
+    if (!room || window_full()) {
         page_cut_ = true;
         return false;
     }
-    cursor_ = seq;
+    sent(seq);
     return true;
 }
 
 void subscription::page_ends(base::seq upto, bool more) {
-    reading_ = false;
+    waiting_ = false;
     if (page_cut_) {
         // The rest is read again once there is room: ask for less then.
         page_limit_ = std::max(page_limit_ / 2, smallest_page);
@@ -65,6 +106,49 @@ void subscription::page_ends(base::seq upto, bool more) {
     if (!more) {
         cursor_ = std::max(cursor_, upto);
     }
+}
+
+void subscription::refuse(base::reset_reason reason) {
+    refused_ = reason;
+    live_ = false;
+}
+
+bool subscription::removed(base::seq upto) {
+    if (begins_at_start_ || upto <= std::max(cursor_, forgiven_)) {
+        return false;
+    }
+    refuse(base::reset_reason::trimmed);
+    return true;
+}
+
+bool subscription::good_upto(base::seq seq, base::reset_reason otherwise) {
+    if (begins_at_start_ || cursor_ <= seq) {
+        return false;
+    }
+    refuse(otherwise);
+    return true;
+}
+
+void subscription::reset_to(base::seq head) {
+    cursor_ = head;
+    forgiven_ = 0;
+    refused_.reset();
+    waiting_ = false;
+    live_ = true;
+    if (window_) {
+        // Also what is above the head: a failover may have taken it back.
+        window_->clear();
+    }
+}
+
+bool subscription::ack(base::seq seq) {
+    if (seq > cursor_) {
+        return false;
+    }
+    if (window_) {
+        window_->ack(seq);
+    }
+    return true;
 }
 
 } // namespace core

@@ -1,19 +1,24 @@
 #pragma once
 
 #include "base/frame.hpp"
+#include "base/reset_reason.hpp"
 #include "base/seq.hpp"
 #include "core/tail.hpp"
+#include "core/window.hpp"
 
-#include <span>
-#include <string>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string_view>
 #include <variant>
 
 namespace core {
 
 /// A subscription is a cursor over its channel's log; live means the cursor is at the head.
-/// Joining, resuming and falling behind are the same: while not live it is pumped, from the tail in
-/// memory where that reaches back far enough, else by pages from Postgres, until it is live again.
+/// Joining, resuming, falling behind and a full window are the same: while not live it is pumped,
+/// from the tail in memory where that reaches back far enough, else by pages from Postgres, until
+/// it is live again. A cursor that can't be honoured any more is moved to the head by a reset, and
+/// the client is told.
 /// Decides only: the caller (app::session) moves frames and reads pages.
 /// Owner: app::session. Thread: the shard's. Lifetime: from subscribe to unsubscribe.
 class subscription {
@@ -22,12 +27,19 @@ public:
     static subscription live_at(base::seq position) { return {position, true}; }
     /// Wants everything after `cursor`.
     static subscription behind_at(base::seq cursor) { return {cursor, false}; }
+    /// Wants everything that is kept, from `cursor` or the start; what was removed before it begins
+    /// is no reason for a reset.
+    static subscription from_start(base::seq cursor = 0);
+
+    /// From here on at most `most` messages may be unacknowledged.
+    void limit_unacknowledged(std::uint32_t most) { window_ = std::make_unique<window>(most); }
 
     base::seq cursor() const { return cursor_; }
     bool live() const { return live_; }
 
     /// A new message of the channel, while `room` says whether the outbox takes one. Returns true
-    /// when it is to be sent now. Without room a live subscription falls behind, just before it.
+    /// when it is to be sent now. Without room, or with a full window, a live subscription falls
+    /// behind, just before it.
     bool offer(base::seq seq, bool room);
 
     /// What a subscription that isn't live needs next.
@@ -42,31 +54,60 @@ public:
     struct caught_up {
         base::seq seq; ///< it is live from here
     };
-    struct wait {}; ///< for room, for a page, or for nothing since it is live
-    using step = std::variant<send, read_page, caught_up, wait>;
+    struct find_head {
+        base::reset_reason reason; ///< answer with reset_to()
+    };
+    /// For room, for an acknowledgement, for what was asked for, or for nothing since it is live.
+    struct wait {};
+    using step = std::variant<send, read_page, caught_up, find_head, wait>;
 
     /// `position`: what the shard has been handed. Call again until it says wait.
     step next(const tail& tail, std::string_view channel, base::seq position, bool room);
 
-    /// The page asked for is there: how many of its messages to send now is decided one by one with
-    /// take(); messages not taken are read again later.
-    void page_begins() { page_cut_ = false; }
+    /// The page asked for is there. `removed`: the highest seq known to be removed from the
+    /// channel; `emptied`: the log was emptied as a whole up to here. False: the page is of no use,
+    /// a reset comes next. Otherwise how many of its messages to send now is decided one by one
+    /// with take(); messages not taken are read again later.
+    bool page_begins(base::seq removed, base::seq emptied);
     bool take(base::seq seq, bool room);
     /// `more`: the page stopped before `upto`.
     void page_ends(base::seq upto, bool more);
-    /// The page could not be read: next() asks again.
-    void page_failed() { reading_ = false; }
+    /// What was asked for could not be had: next() asks again.
+    void failed() { waiting_ = false; }
 
-    bool reading() const { return reading_; }
+    /// The cursor can't be honoured: a reset comes next, whatever is under way.
+    void refuse(base::reset_reason reason);
+    /// Messages of the channel up to `upto` are gone; they were never handed on by this shard.
+    /// True when that makes a reset necessary.
+    bool removed(base::seq upto);
+    /// The log is another one now, in which the cursors so far are good up to `seq`. True when
+    /// that makes a reset necessary.
+    bool good_upto(base::seq seq, base::reset_reason otherwise);
+    /// It is live from `head`, also where that is below the cursor of a log that is no more.
+    void reset_to(base::seq head);
+
+    /// Whether something was asked for and neither came nor failed.
+    bool waiting() const { return waiting_; }
+    /// Whether only an acknowledgement lets it go on.
+    bool window_full() const { return window_ && window_->room() == 0; }
+
+    /// Everything up to `seq` is acknowledged. False when that goes beyond what was sent.
+    bool ack(base::seq seq);
 
 private:
     subscription(base::seq cursor, bool live) : cursor_(cursor), live_(live) {}
 
+    void sent(base::seq seq);
+
     base::seq cursor_;
+    base::seq forgiven_ = 0; ///< what was removed up to here is no reason for a reset
+    std::unique_ptr<window> window_;
+    std::optional<base::reset_reason> refused_;
     int page_limit_ = 64;
     bool live_;
-    bool reading_ = false;
+    bool waiting_ = false;
     bool page_cut_ = false;
+    bool begins_at_start_ = false; ///< until the first message, or page, is there
 };
 
 } // namespace core

@@ -18,6 +18,7 @@ std::size_t cost(const base::frame& frame) {
 void tail::reset(base::seq floor) {
     frames_.clear();
     channels_.clear();
+    floors_.clear();
     bytes_ = 0;
     floor_ = floor;
 }
@@ -33,6 +34,17 @@ void tail::push(base::frame_ptr frame) {
     while (bytes_ > max_bytes_ && !frames_.empty()) {
         drop_oldest();
     }
+}
+
+void tail::lacks(std::string_view channel, base::seq seq) {
+    boost::unordered::erase_if(floors_, [this](const auto& each) { return each.second <= floor_; });
+    base::seq& floor = floors_[std::string(channel)];
+    floor = std::max(floor, seq);
+}
+
+base::seq tail::floor(std::string_view channel) const {
+    const auto found = floors_.find(channel);
+    return found == floors_.end() ? floor_ : std::max(floor_, found->second);
 }
 
 void tail::drop_oldest() {

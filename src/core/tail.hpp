@@ -26,11 +26,17 @@ public:
     /// `frame` has a seq above all before it. Old frames go when the bytes exceed the maximum.
     void push(base::frame_ptr frame);
 
+    /// Messages of the channel up to `seq` were removed from the table before they were handed on,
+    /// so that here they are missing.
+    void lacks(std::string_view channel, base::seq seq);
+
     base::seq floor() const { return floor_; }
+    /// Every message of the channel with a seq above this one that was handed on is here.
+    base::seq floor(std::string_view channel) const;
     std::size_t bytes() const { return bytes_; }
 
     /// The channel's first message with a seq above `after`; null when there is none.
-    /// Only meaningful for after >= floor().
+    /// Only meaningful for after >= floor(channel).
     base::frame_ptr next(std::string_view channel, base::seq after) const;
 
 private:
@@ -53,6 +59,8 @@ private:
     base::seq floor_ = 0;
     std::deque<base::frame_ptr> frames_;
     boost::unordered_flat_map<std::string, log, hash, std::equal_to<>> channels_;
+    /// Higher floors of single channels; rare, so there are few.
+    boost::unordered_flat_map<std::string, base::seq, hash, std::equal_to<>> floors_;
 };
 
 } // namespace core

@@ -20,6 +20,10 @@ void tailer::start_at(base::seq position) {
     dirty_ = true;
 }
 
+void tailer::listening(base::seq head) {
+    dirty_ = dirty_ || head != position_;
+}
+
 std::chrono::milliseconds tailer::rest() const {
     return std::chrono::milliseconds(empty_in_a_row_ > empty_reads_allowed ? 20 : 0);
 }
@@ -32,8 +36,8 @@ int tailer::begin_read() {
     return limit_;
 }
 
-void tailer::end_read(std::size_t rows, base::seq last, bool more) {
-    if (rows > 0) {
+void tailer::end_read(base::seq last, bool more) {
+    if (last > 0) {
         position_ = std::max(position_, last);
         empty_in_a_row_ = 0;
     } else {

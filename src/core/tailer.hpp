@@ -20,8 +20,12 @@ public:
     /// The log begins here: at start, or when the log was replaced.
     void start_at(base::seq position);
 
-    /// The doorbell rang, the poll timer ran out, or LISTEN was (re)established.
+    /// The doorbell rang, or the poll timer ran out.
     void ring() { dirty_ = true; }
+
+    /// LISTEN stands (again) while the log ends at `head`: what was committed until then may have
+    /// rung unheard, so it is read from the position on.
+    void listening(base::seq head);
 
     /// How long to hold the next read back. Anybody in the database may ring; a flood of rings with
     /// nothing behind them must not become a flood of reads.
@@ -31,8 +35,9 @@ public:
     /// Marks the rings so far as answered.
     int begin_read();
 
-    /// The page asked for: `last` is its last message's seq (ignored when `rows` is 0).
-    void end_read(std::size_t rows, base::seq last, bool more);
+    /// The page asked for: `last` is the last seq it settles, of a message or of removed ones;
+    /// 0 for none.
+    void end_read(base::seq last, bool more);
 
     /// The read failed; it is to be made again.
     void fail_read() { dirty_ = true; }

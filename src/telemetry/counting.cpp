@@ -141,6 +141,9 @@ counting::counting(prometheus::Registry& registry)
       published_(counter(registry, metric("pgherald_published_total"))),
       publish_refused_(counter(registry, metric("pgherald_publish_refused_total"))),
       epoch_changes_(counter(registry, metric("pgherald_epoch_changes_total"))),
+      canary_failures_(counter(registry, metric("pgherald_canary_failures_total"))),
+      progress_stored_(counter(registry, metric("pgherald_progress_stored_total"))),
+      messages_removed_(counter(registry, metric("pgherald_messages_removed_total"))),
       accept_paused_(counter(registry, metric("pgherald_accept_paused_total"))),
       reloads_(counter(registry, metric("pgherald_reload_asked_total"))),
       internal_errors_(counter(registry, metric("pgherald_internal_errors_total"))),
@@ -148,6 +151,14 @@ counting::counting(prometheus::Registry& registry)
       publish_latency_(histogram(registry, metric("pgherald_publish_latency_seconds"), seconds)),
       batch_rows_(histogram(registry, metric("pgherald_publish_batch_rows"), rows)),
       batch_seconds_(histogram(registry, metric("pgherald_publish_batch_seconds"), seconds)) {}
+
+void counting::operator()(const base::observed::progress_stored& o) {
+    progress_stored_.Increment(static_cast<double>(o.consumers));
+}
+
+void counting::operator()(const base::observed::messages_removed& o) {
+    messages_removed_.Increment(static_cast<double>(o.rows));
+}
 
 void counting::operator()(const base::observed::page_read& o) {
     messages_read_.Increment(static_cast<double>(o.rows));

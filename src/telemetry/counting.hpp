@@ -69,6 +69,9 @@ public:
     }
     void operator()(const base::observed::postgres_unusable& o) { postgres_.unusable(o.purpose); }
     void operator()(const base::observed::epoch_changed&) { epoch_changes_.Increment(); }
+    void operator()(const base::observed::canary_lost&) { canary_failures_.Increment(); }
+    void operator()(const base::observed::progress_stored& o);
+    void operator()(const base::observed::messages_removed& o);
     void operator()(const base::observed::page_read& o);
     void operator()(const base::observed::publish_batch& o);
     void operator()(const base::observed::publish_latency& o);
@@ -97,6 +100,9 @@ private:
     prometheus::Counter& published_;
     prometheus::Counter& publish_refused_;
     prometheus::Counter& epoch_changes_;
+    prometheus::Counter& canary_failures_;
+    prometheus::Counter& progress_stored_;
+    prometheus::Counter& messages_removed_;
     prometheus::Counter& accept_paused_;
     prometheus::Counter& reloads_;
     prometheus::Counter& internal_errors_;

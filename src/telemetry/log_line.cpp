@@ -39,7 +39,18 @@ about about_of(const postgres_unusable&) {
     return {level::error, "postgres_unusable", "Postgres answers, but can't be worked with"};
 }
 about about_of(const epoch_changed&) {
-    return {level::warn, "epoch_changed", "the log was replaced, clients are told to start over"};
+    return {level::warn, "epoch_changed",
+            "the log is another one; cursors that don't hold in it are reset"};
+}
+about about_of(const canary_lost&) {
+    return {level::warn, "canary_lost",
+            "a notification to ourselves did not come back: LISTEN is dead, connecting again"};
+}
+about about_of(const progress_stored&) {
+    return {level::trace, "progress_stored", "stored what consumers acknowledged"};
+}
+about about_of(const messages_removed&) {
+    return {level::info, "messages_removed", "retention removed old messages"};
 }
 about about_of(const page_read&) {
     return {level::trace, "page_read", "read a page of messages"};
@@ -118,6 +129,15 @@ fields fields_of(const postgres_unusable& o) {
 }
 fields fields_of(const epoch_changed& o) {
     return {text("from", o.from), text("to", o.to)};
+}
+fields fields_of(const canary_lost& o) {
+    return {number("waited_ms", o.waited.count())};
+}
+fields fields_of(const progress_stored& o) {
+    return {number("consumers", o.consumers)};
+}
+fields fields_of(const messages_removed& o) {
+    return {number("rows", o.rows)};
 }
 fields fields_of(const page_read& o) {
     return {number("rows", o.rows), number("took_us", o.took.count())};

@@ -23,6 +23,19 @@ prometheus::MetricFamily family_of(metric_row row, Value value) {
             {one}};
 }
 
+prometheus::MetricFamily resets_of(const base::shard_counts& sum) {
+    auto family = family_of(metric("pgherald_resets_total"), 0);
+    family.metric.clear();
+    for (std::size_t reason = 0; reason < sum.resets.size(); ++reason) {
+        prometheus::ClientMetric one;
+        one.counter.value = static_cast<double>(sum.resets[reason]);
+        const auto name = base::name_of(static_cast<base::reset_reason>(reason));
+        one.label.push_back({"reason", std::string(name)});
+        family.metric.push_back(std::move(one));
+    }
+    return family;
+}
+
 base::shard_counts sum_of(std::span<const base::shard_counts> shards) {
     base::shard_counts sum;
     for (const auto& each : shards) {
@@ -38,6 +51,9 @@ base::shard_counts sum_of(std::span<const base::shard_counts> shards) {
         sum.deliveries += each.deliveries;
         sum.fell_behind += each.fell_behind;
         sum.errors += each.errors;
+        sum.acks += each.acks;
+        for (std::size_t reason = 0; reason < sum.resets.size(); ++reason)
+            sum.resets[reason] += each.resets[reason];
     }
     return sum;
 }
@@ -56,6 +72,9 @@ std::vector<prometheus::MetricFamily> families_of(const base::shard_counts& sum,
             family_of(metric("pgherald_server_bytes_total"), sum.bytes_out),
             family_of(metric("pgherald_deliveries_total"), sum.deliveries),
             family_of(metric("pgherald_fell_behind_total"), sum.fell_behind),
+            family_of(metric("pgherald_acks_total"), sum.acks),
+            resets_of(sum),
+            family_of(metric("pgherald_replay_reads_total"), tail.replay_reads),
             family_of(metric("pgherald_listening"), tail.listening),
             family_of(metric("pgherald_caught_up"), tail.caught_up),
             family_of(metric("pgherald_position"), tail.position),

@@ -24,18 +24,6 @@ void append_ref(std::string& out, const ref& ref) {
         out.append(R"(,"ref":)").append(ref.raw);
 }
 
-std::string_view name_of(reset_reason reason) {
-    switch (reason) {
-    case reset_reason::trimmed:
-        return "trimmed";
-    case reset_reason::epoch:
-        return "epoch";
-    case reset_reason::ahead:
-        return "ahead";
-    }
-    return {};
-}
-
 } // namespace
 
 void append_welcome(std::string& out, const welcome& frame) {
@@ -57,9 +45,14 @@ void append_welcome(std::string& out, const welcome& frame) {
     out.push_back('}');
 }
 
+std::size_t room_for_message(const base::message_view& message) {
+    constexpr std::size_t keys_and_seq = 96;
+    return keys_and_seq + message.channel.size() + message.id.size() + message.data.size() +
+           message.created_at.size();
+}
+
 void append_message(std::string& out, const base::message_view& message) {
-    out.reserve(out.size() + overhead + message.channel.size() + message.id.size() +
-                message.data.size() + message.created_at.size());
+    out.reserve(out.size() + room_for_message(message));
     out.append(R"({"type":"message","channel":)");
     json::append_string(out, message.channel);
     out.append(R"(,"seq":)");
@@ -110,16 +103,23 @@ void append_live(std::string& out, std::string_view channel, base::seq seq) {
     out.push_back('}');
 }
 
-void append_reset(std::string& out, std::string_view channel, reset_reason reason, base::seq oldest,
-                  base::seq head) {
+void append_reset(std::string& out, std::string_view channel, base::reset_reason reason,
+                  base::seq oldest, base::seq head) {
     out.reserve(out.size() + overhead + channel.size());
     out.append(R"({"type":"reset","channel":)");
     json::append_string(out, channel);
-    out.append(R"(,"reason":")").append(name_of(reason));
+    out.append(R"(,"reason":")").append(base::name_of(reason));
     out.append(R"(","oldest":)");
     append_number(out, oldest);
     out.append(R"(,"head":)");
     append_number(out, head);
+    out.push_back('}');
+}
+
+void append_epoch(std::string& out, std::string_view epoch) {
+    out.reserve(out.size() + overhead + epoch.size());
+    out.append(R"({"type":"epoch","epoch":)");
+    json::append_string(out, epoch);
     out.push_back('}');
 }
 

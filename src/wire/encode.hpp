@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/message.hpp"
+#include "base/reset_reason.hpp"
 #include "wire/frames.hpp"
 
 #include <span>
@@ -11,12 +12,17 @@
 namespace wire {
 
 void append_welcome(std::string& out, const welcome& frame);
+/// How many bytes append_message() appends, or a few more; escapes in the channel's name aside. Who
+/// keeps the string reserves this much before, since a string that has to grow doubles.
+std::size_t room_for_message(const base::message_view& message);
 /// With too_large set, `"too_large":true` stands instead of `data`.
 void append_message(std::string& out, const base::message_view& message);
 void append_ok(std::string& out, const ok& frame);
 void append_live(std::string& out, std::string_view channel, base::seq seq);
-void append_reset(std::string& out, std::string_view channel, reset_reason reason, base::seq oldest,
-                  base::seq head);
+void append_reset(std::string& out, std::string_view channel, base::reset_reason reason,
+                  base::seq oldest, base::seq head);
+/// The log's epoch is another one from here on.
+void append_epoch(std::string& out, std::string_view epoch);
 /// The answer to `history`: `messages` are message frames' JSON texts.
 void append_history(std::string& out, const ref& ref, std::span<const std::string_view> messages,
                     bool more);

@@ -87,8 +87,6 @@ struct welcome {
     std::string_view server;
 };
 
-enum class reset_reason { trimmed, epoch, ahead };
-
 /// An `ok` frame's fields; which are set depends on the verb answered.
 struct ok {
     wire::ref ref = {};

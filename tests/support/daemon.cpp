@@ -39,10 +39,10 @@ int exit_code_of(int status) {
 }
 
 /// Starts the binary with stdout and stderr going to these files.
-pid_t start(const std::vector<std::string>& arguments,
+pid_t start(const std::string& binary, const std::vector<std::string>& arguments,
             const std::map<std::string, std::string>& environment, const std::string& out,
             const std::string& err) {
-    std::vector<std::string> words = {PGHERALD_BINARY};
+    std::vector<std::string> words = {binary};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& word : words) {
@@ -58,6 +58,7 @@ pid_t start(const std::vector<std::string>& arguments,
         const int err_file = open(err.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0600);
         dup2(out_file, STDOUT_FILENO);
         dup2(err_file, STDERR_FILENO);
+        close_range(3, ~0U, 0); // the test's sockets are not the daemon's
         execv(argv[0], argv.data());
         _exit(127);
     }
@@ -65,6 +66,11 @@ pid_t start(const std::vector<std::string>& arguments,
 }
 
 } // namespace
+
+std::string daemon::default_binary() {
+    const char* const other = std::getenv("PGHERALD_BINARY");
+    return other == nullptr ? PGHERALD_BINARY : other;
+}
 
 daemon::daemon(options options) : log_path_(temporary_file()) {
     std::map<std::string, std::string> environment = {
@@ -76,7 +82,7 @@ daemon::daemon(options options) : log_path_(temporary_file()) {
     for (const auto& [name, value] : options.settings) {
         environment["PGHERALD_" + name] = value;
     }
-    pid_ = start(options.arguments, environment, log_path_, log_path_);
+    pid_ = start(options.binary, options.arguments, environment, log_path_, log_path_);
     // The port is in the log: "accepting clients address=127.0.0.1:PORT".
     const std::string mark = "127.0.0.1:";
     eventually(std::chrono::seconds(20), [&] {
@@ -171,7 +177,7 @@ daemon::outcome daemon::run(const std::vector<std::string>& arguments,
                             const std::map<std::string, std::string>& environment) {
     const std::string out = temporary_file();
     const std::string err = temporary_file();
-    const pid_t pid = start(arguments, environment, out, err);
+    const pid_t pid = start(default_binary(), arguments, environment, out, err);
     int status = 0;
     const bool ended =
         eventually(std::chrono::seconds(30), [&] { return waitpid(pid, &status, WNOHANG) == pid; });

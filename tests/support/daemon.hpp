@@ -19,7 +19,11 @@ public:
         std::map<std::string, std::string> settings = {};
         std::vector<std::string> arguments = {"serve"};
         bool wait_ready = true; ///< until /readyz says 200
+        std::string binary = default_binary();
     };
+
+    /// The one this was built with, or PGHERALD_BINARY of the environment (a sanitized one).
+    static std::string default_binary();
 
     explicit daemon(options options);
     ~daemon();

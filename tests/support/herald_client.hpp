@@ -45,12 +45,12 @@ public:
           welcome(next("welcome")) {}
 
     /// The next frame; throws when none comes in time, or, with `type`, when it is another. `live`
-    /// frames are passed over unless asked for: a slow machine makes a subscription fall behind and
-    /// catch up at any time.
+    /// and `epoch` frames are passed over unless asked for: a slow machine makes a subscription
+    /// fall behind and catch up at any time, and an epoch says nothing that a reset doesn't.
     frame next(const std::string& type = "", std::chrono::milliseconds wait = patience) {
         while (true) {
             frame got = next_of_any_type(type, wait);
-            if (got.type() == "live" && type != "live") {
+            if ((got.type() == "live" || got.type() == "epoch") && type != got.type()) {
                 continue;
             }
             if (!type.empty() && got.type() != type) {

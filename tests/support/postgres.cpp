@@ -278,6 +278,8 @@ int postgres_server::run(const std::vector<std::string>& arguments, const std::s
         ::dup2(in, 0);
         ::dup2(out, 1);
         ::dup2(out, 2);
+        // A server that outlives a test's socket must not keep it open.
+        ::close_range(3, ~0U, 0);
         ::execv(argv[0], argv.data());
         ::_exit(127);
     }
@@ -315,6 +317,7 @@ void postgres_server::leave_guard() {
         ::dup2(ends[0], 0);
         ::dup2(null, 1);
         ::dup2(null, 2);
+        ::close_range(3, ~0U, 0);
         ::execl("/bin/sh", "sh", "-c", script.c_str(), static_cast<char*>(nullptr));
         ::_exit(127);
     }

@@ -50,7 +50,7 @@ TEST(keys, have_names_of_their_own_and_a_meaning) {
         EXPECT_FALSE(each.meaning.empty());
         EXPECT_FALSE(each.type.empty());
     }
-    EXPECT_EQ(names.size(), 20u);
+    EXPECT_EQ(names.size(), 22u);
     EXPECT_EQ(config::describe_keys().front().environment, "PGHERALD_SERVER_LISTEN");
 }
 

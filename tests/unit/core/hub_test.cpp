@@ -12,7 +12,9 @@ namespace {
 
 struct recorder final : core::subscriber {
     void offer(const base::frame_ptr& frame) override { seen.push_back(frame->seq()); }
+    void removed(base::seq upto) override { removed_upto = upto; }
     std::vector<base::seq> seen;
+    base::seq removed_upto = 0;
 };
 
 base::frame_ptr frame(std::string channel, base::seq seq) {
@@ -29,6 +31,18 @@ TEST(Hub, GivesAFrameToItsChannelOnly) {
     EXPECT_EQ(hub.fan_out(frame("weather", 2)), 0U);
     EXPECT_EQ(sports.seen, std::vector<base::seq>{1});
     EXPECT_TRUE(news.seen.empty());
+}
+
+TEST(Hub, TellsAChannelWhatWasRemoved) {
+    core::hub hub;
+    recorder sports;
+    recorder news;
+    hub.add("sports", sports);
+    hub.add("news", news);
+    hub.removed("sports", 7);
+    hub.removed("weather", 8);
+    EXPECT_EQ(sports.removed_upto, 7);
+    EXPECT_EQ(news.removed_upto, 0);
 }
 
 TEST(Hub, ForgetsChannelsWithoutSubscriptions) {

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -57,7 +55,7 @@ TEST(Subscription, ReadsPagesWhereTheTailDoesNotReach) {
     EXPECT_EQ(std::get<subscription::read_page>(step).upto, 120);
     EXPECT_TRUE(std::holds_alternative<subscription::wait>(one.next(tail, "a", 120, true)))
         << "one page at a time";
-    one.page_begins();
+    EXPECT_TRUE(one.page_begins(0, 0));
     EXPECT_TRUE(one.take(7, true));
     one.page_ends(120, false);
     EXPECT_EQ(one.cursor(), 120);
@@ -68,7 +66,7 @@ TEST(Subscription, APageCutShortIsReadOnFromTheCut) {
     tail.reset(100);
     auto one = subscription::behind_at(0);
     one.next(tail, "a", 100, true);
-    one.page_begins();
+    EXPECT_TRUE(one.page_begins(0, 0));
     EXPECT_TRUE(one.take(7, true));
     EXPECT_FALSE(one.take(8, false));
     EXPECT_FALSE(one.take(9, true)) << "nothing may overtake the message that had no room";
@@ -90,109 +88,100 @@ TEST(Subscription, ACursorAheadOfThisInstanceWaitsForItsMessage) {
     EXPECT_TRUE(one.offer(21, true));
 }
 
-/// A log that grows, a tail that forgets, an outbox that fills and empties, pages that arrive late
-/// or fail: what the subscription sends must be the channel's log after its start, once, in order.
-TEST(Subscription, RandomOperationsGiveTheLogOnceInOrder) {
-    for (unsigned seed = 0; seed < 300; ++seed) {
-        std::mt19937 random(seed);
-        core::tail tail(400 + random() % 4'000);
-        std::vector<base::seq> log; // of channel "a"
-        base::seq position = 0;
-        tail.reset(0);
-        const auto grow = [&] {
-            position += 1 + static_cast<base::seq>(random() % 3);
-            const bool ours = random() % 2 == 0;
-            if (ours) {
-                log.push_back(position);
-            }
-            tail.push(frame(ours ? "a" : "b", position, random() % 100));
-            return ours;
-        };
-        for (auto i = random() % 100; i > 0; --i) {
-            grow();
-        }
-        const base::seq start = random() % 2 ? position : static_cast<base::seq>(random() % 50);
-        auto one = start == position ? subscription::live_at(position)
-                                     : subscription::behind_at(std::min(start, position));
-        const base::seq begin = one.cursor();
-        std::vector<base::seq> sent;
-        int room = 3;
-        std::optional<subscription::read_page> asked;
-        const auto give = [&](base::seq seq) {
-            sent.push_back(seq);
-            --room;
-        };
-        const auto pump = [&] {
-            while (true) {
-                auto step = one.next(tail, "a", position, room > 0);
-                if (auto* frame = std::get_if<subscription::send>(&step)) {
-                    give(frame->frame->seq());
-                } else if (auto* ask = std::get_if<subscription::read_page>(&step)) {
-                    asked = *ask;
-                    return;
-                } else {
-                    return;
-                }
-            }
-        };
-        const auto answer_page = [&] {
-            if (random() % 5 == 0) {
-                one.page_failed();
-            } else {
-                one.page_begins();
-                const int limit = 1 + static_cast<int>(random() % 6); // may be cut by bytes
-                int rows = 0;
-                bool more = false;
-                for (const base::seq seq : log) {
-                    if (seq <= asked->after || seq > asked->upto) {
-                        continue;
-                    }
-                    if (rows == limit) {
-                        more = true;
-                        break;
-                    }
-                    ++rows;
-                    if (one.take(seq, room > 0)) {
-                        give(seq);
-                    }
-                }
-                one.page_ends(asked->upto, more);
-            }
-            asked.reset();
-        };
-        for (int step = 0; step < 400; ++step) {
-            switch (random() % 4) {
-            case 0:
-                if (grow() && one.offer(position, room > 0)) {
-                    give(position);
-                }
-                break;
-            case 1:
-                room = static_cast<int>(random() % 4);
-                break;
-            case 2:
-                if (asked) {
-                    answer_page();
-                }
-                break;
-            default:
-                if (!asked) {
-                    pump();
-                }
-            }
-        }
-        room = 1'000'000;
-        for (int i = 0; i < 10'000 && !one.live(); ++i) {
-            if (asked) {
-                answer_page();
-            }
-            pump();
-        }
-        std::vector<base::seq> expected;
-        std::ranges::copy_if(log, std::back_inserter(expected),
-                             [&](base::seq seq) { return seq > begin; });
-        ASSERT_EQ(sent, expected) << "seed " << seed;
-    }
+TEST(Subscription, AFullWindowIsTheSameAsAFullOutbox) {
+    core::tail tail(1'000'000);
+    tail.reset(10);
+    auto one = subscription::live_at(10);
+    one.limit_unacknowledged(1);
+    EXPECT_TRUE(one.offer(11, true));
+    EXPECT_FALSE(one.offer(12, true));
+    tail.push(frame("a", 12));
+    EXPECT_FALSE(one.live());
+    EXPECT_TRUE(one.window_full());
+    EXPECT_TRUE(std::holds_alternative<subscription::wait>(one.next(tail, "a", 12, true)));
+    EXPECT_FALSE(one.ack(12)) << "it was not sent yet";
+    EXPECT_TRUE(one.ack(11));
+    const auto step = one.next(tail, "a", 12, true);
+    ASSERT_TRUE(std::holds_alternative<subscription::send>(step));
+    EXPECT_EQ(std::get<subscription::send>(step).frame->seq(), 12);
+}
+
+TEST(Subscription, AsksForNoMoreThanItsWindowTakes) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(0);
+    one.limit_unacknowledged(3);
+    const auto step = one.next(tail, "a", 100, true);
+    EXPECT_EQ(std::get<subscription::read_page>(step).limit, 3);
+}
+
+TEST(Subscription, IsResetWhenMessagesAfterItsCursorWereRemoved) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(5);
+    one.next(tail, "a", 100, true);
+    EXPECT_FALSE(one.page_begins(6, 0));
+    auto step = one.next(tail, "a", 100, false);
+    ASSERT_TRUE(std::holds_alternative<subscription::find_head>(step)) << "without room, too";
+    EXPECT_EQ(std::get<subscription::find_head>(step).reason, base::reset_reason::trimmed);
+    one.failed();
+    step = one.next(tail, "a", 100, true);
+    ASSERT_TRUE(std::holds_alternative<subscription::find_head>(step));
+    one.reset_to(120);
+    EXPECT_TRUE(one.live());
+    EXPECT_FALSE(one.offer(120, true));
+    EXPECT_TRUE(one.offer(121, true));
+}
+
+TEST(Subscription, WhatWasRemovedUpToItsCursorIsNoReason) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(5);
+    one.next(tail, "a", 100, true);
+    EXPECT_TRUE(one.page_begins(5, 5));
+}
+
+TEST(Subscription, AnEmptiedLogIsAnotherOne) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(5);
+    one.next(tail, "a", 100, true);
+    EXPECT_FALSE(one.page_begins(6, 6));
+    const auto step = one.next(tail, "a", 100, true);
+    EXPECT_EQ(std::get<subscription::find_head>(step).reason, base::reset_reason::epoch);
+}
+
+TEST(Subscription, FromTheStartForgivesWhatWasRemovedBefore) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::from_start();
+    one.next(tail, "a", 100, true);
+    EXPECT_FALSE(one.removed(50)) << "it has not begun";
+    EXPECT_TRUE(one.page_begins(50, 40));
+    EXPECT_TRUE(one.take(45, true));
+    one.page_ends(100, true);
+    one.next(tail, "a", 100, true);
+    EXPECT_TRUE(one.page_begins(50, 40));
+    one.page_ends(100, true);
+    one.next(tail, "a", 100, true);
+    EXPECT_FALSE(one.page_begins(51, 40)) << "removed since";
+}
+
+TEST(Subscription, APageThatArrivesAfterARefusalIsOfNoUse) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(90);
+    one.next(tail, "a", 100, true);
+    EXPECT_TRUE(one.good_upto(80, base::reset_reason::epoch));
+    EXPECT_TRUE(std::holds_alternative<subscription::wait>(one.next(tail, "a", 100, true)));
+    EXPECT_FALSE(one.page_begins(0, 0));
+    EXPECT_TRUE(std::holds_alternative<subscription::find_head>(one.next(tail, "a", 100, true)));
+}
+
+TEST(Subscription, GoesOnInALogThatSharesItsCursor) {
+    auto one = subscription::live_at(80);
+    EXPECT_FALSE(one.good_upto(80, base::reset_reason::epoch));
+    EXPECT_TRUE(one.live());
 }
 
 } // namespace

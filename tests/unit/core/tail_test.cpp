@@ -34,6 +34,19 @@ TEST(Tail, OfNoBytesKeepsNothing) {
     EXPECT_EQ(tail.next("a", 0), nullptr);
 }
 
+TEST(Tail, LacksWhatWasRemovedInOneChannelOnly) {
+    core::tail tail(100'000);
+    tail.reset(10);
+    tail.push(frame("a", 11, 1));
+    tail.lacks("a", 15);
+    EXPECT_EQ(tail.floor("a"), 15);
+    EXPECT_EQ(tail.floor("b"), 10);
+    tail.lacks("a", 12);
+    EXPECT_EQ(tail.floor("a"), 15) << "floors don't sink";
+    tail.reset(20);
+    EXPECT_EQ(tail.floor("a"), 20);
+}
+
 TEST(Tail, RandomOperationsAgreeWithAMap) {
     std::mt19937 random(11);
     core::tail tail(20'000);

@@ -8,7 +8,7 @@ TEST(Tailer, ReadsOnceAtStartThenRests) {
     core::tailer tailer;
     tailer.start_at(5);
     EXPECT_GT(tailer.begin_read(), 0);
-    tailer.end_read(0, 0, false);
+    tailer.end_read(0, false);
     EXPECT_TRUE(tailer.caught_up());
     EXPECT_EQ(tailer.begin_read(), 0);
     EXPECT_EQ(tailer.position(), 5);
@@ -18,7 +18,7 @@ TEST(Tailer, ARingDuringAReadIsAnsweredByAnother) {
     core::tailer tailer;
     tailer.begin_read();
     tailer.ring();
-    tailer.end_read(3, 9, false);
+    tailer.end_read(9, false);
     EXPECT_EQ(tailer.position(), 9);
     EXPECT_FALSE(tailer.caught_up());
     EXPECT_GT(tailer.begin_read(), 0);
@@ -27,10 +27,10 @@ TEST(Tailer, ARingDuringAReadIsAnsweredByAnother) {
 TEST(Tailer, ReadsOnWhileThereIsMoreInGrowingPages) {
     core::tailer tailer;
     const int first = tailer.begin_read();
-    tailer.end_read(static_cast<std::size_t>(first), first, true);
+    tailer.end_read(first, true);
     const int second = tailer.begin_read();
     EXPECT_GT(second, first);
-    tailer.end_read(1, first + 1, false);
+    tailer.end_read(first + 1, false);
     EXPECT_EQ(tailer.begin_read(), 0);
 }
 
@@ -43,17 +43,29 @@ TEST(Tailer, AFailedReadIsMadeAgainFromTheSamePosition) {
     EXPECT_GT(tailer.begin_read(), 0);
 }
 
+TEST(Tailer, ReadsWhatRangUnheardWhenListenStandsAgain) {
+    core::tailer tailer;
+    tailer.start_at(7);
+    tailer.begin_read();
+    tailer.end_read(0, false);
+    tailer.listening(7);
+    EXPECT_EQ(tailer.begin_read(), 0) << "nothing was committed meanwhile";
+    tailer.listening(9);
+    EXPECT_GT(tailer.begin_read(), 0);
+    EXPECT_EQ(tailer.position(), 7);
+}
+
 TEST(Tailer, AFloodOfRingsWithNothingBehindThemIsSlowedDown) {
     core::tailer tailer;
     for (int i = 0; i < 100; ++i) {
         tailer.ring();
         tailer.begin_read();
-        tailer.end_read(0, 0, false);
+        tailer.end_read(0, false);
     }
     EXPECT_GT(tailer.rest().count(), 0);
     tailer.ring();
     tailer.begin_read();
-    tailer.end_read(1, 1, false);
+    tailer.end_read(1, false);
     EXPECT_EQ(tailer.rest().count(), 0);
 }
 

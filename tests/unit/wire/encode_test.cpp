@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,13 +99,31 @@ TEST(ServerFrames, Live) {
                  R"({"type":"live","channel":"sports","seq":131})");
 }
 
+TEST(ServerFrames, AMessageFitsIntoTheRoomForIt) {
+    const base::message_view longest{.seq = std::numeric_limits<base::seq>::max(),
+                                     .channel = "sports",
+                                     .id = "0b7c1f0e-5d5b-4b0e-8f1e-2a9d3c4b5a69",
+                                     .data = "{}",
+                                     .created_at = "2026-01-31T18:04:05.678901+00:00",
+                                     .too_large = true};
+    std::string out;
+    out.reserve(wire::room_for_message(longest));
+    const auto room = out.capacity();
+    wire::append_message(out, longest);
+    EXPECT_EQ(out.capacity(), room) << "a frame that had to grow takes twice its size";
+}
+
+TEST(ServerFrames, Epoch) {
+    expect_frame(made(wire::append_epoch, "7d1f.2"sv), R"({"type":"epoch","epoch":"7d1f.2"})");
+}
+
 TEST(ServerFrames, Reset) {
     const struct {
-        wire::reset_reason reason;
+        base::reset_reason reason;
         std::string_view name;
-    } reasons[] = {{wire::reset_reason::trimmed, "trimmed"},
-                   {wire::reset_reason::epoch, "epoch"},
-                   {wire::reset_reason::ahead, "ahead"}};
+    } reasons[] = {{base::reset_reason::trimmed, "trimmed"},
+                   {base::reset_reason::epoch, "epoch"},
+                   {base::reset_reason::ahead, "ahead"}};
     for (const auto& [reason, name] : reasons)
         expect_frame(made(wire::append_reset, "sports"sv, reason, base::seq{90}, base::seq{131}),
                      R"({"type":"reset","channel":"sports","reason":")" + std::string(name) +

@@ -1,0 +1,33 @@
+#include "app/session.hpp"
+
+namespace app {
+
+asio::awaitable<void> session::handle(const wire::ref& ref, wire::ack verb) {
+    const auto found = subscriptions_.find(verb.channel);
+    if (found == subscriptions_.end()) {
+        answer(ref,
+               {base::errc::not_subscribed, "this session has no subscription on the channel"});
+        co_return;
+    }
+    held& who = *found->second;
+    if (who.consumer.empty()) {
+        answer(ref, {base::errc::malformed,
+                     "the subscription has no consumer, so there is nothing to acknowledge"});
+        co_return;
+    }
+    if (!who.state.ack(verb.seq)) {
+        answer(ref, {base::errc::malformed, "seq is beyond what this subscription was sent, " +
+                                                std::to_string(who.state.cursor())});
+        co_return;
+    }
+    ++shard_.counts().acks;
+    tell(who, consumer_news::kind::acked, verb.seq);
+    if (!ref.raw.empty()) {
+        wire::ok ok;
+        ok.ref = ref;
+        answer(ok);
+    }
+    pump();
+}
+
+} // namespace app
