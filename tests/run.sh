@@ -2,8 +2,8 @@
 # The one test command: installs what is missing (Debian), builds, runs every tier, says how it went.
 #   tests/run.sh              all tiers
 #   tests/run.sh unit pg      these only
-# Tiers: arch unit pg e2e (the release build), browser, asan and tsan (unit, pg and e2e again under
-# sanitizers), fuzz, tidy. Exits with 1 when any failed, 64 for a tier it doesn't know.
+# Tiers: arch unit pg e2e chaos (the release build), browser, asan and tsan (unit, pg and e2e again, with
+# the daemon under sanitizers), fuzz, tidy. Exits with 1 when any failed, 64 for a tier it doesn't know.
 # FUZZ_SECONDS (20): how long each fuzz target runs.
 set -euo pipefail
 
@@ -12,7 +12,7 @@ cd "$root"
 # shellcheck source=deploy/packages.sh
 . deploy/packages.sh
 
-ALL_TIERS=(arch unit pg e2e browser asan tsan fuzz tidy)
+ALL_TIERS=(arch unit pg e2e chaos browser asan tsan fuzz tidy)
 results=$root/build/test-results
 
 if [ $# -eq 0 ]; then
@@ -44,8 +44,11 @@ install_packages() {
     if wants arch unit; then
         packages+=(python3-jsonschema)
     fi
-    if wants pg e2e browser asan tsan; then
+    if wants pg e2e chaos browser asan tsan; then
         packages+=(postgresql postgresql-client)
+    fi
+    if wants e2e chaos asan tsan; then
+        packages+=(iptables)
     fi
     if wants e2e asan tsan; then
         packages+=(pgbouncer)
@@ -87,34 +90,41 @@ check() {
     shift 3
     local report=$results/$tier-$label
     rm -rf "$report".xml "$report".gtest
-    # A whole binary that is one test to ctest counts its tests into the second report.
-    GTEST_OUTPUT=xml:$report.gtest/ "$@" ctest --test-dir "$folder" -L "^$label\$" --no-tests=error -j "$jobs" \
+    # A binary that is one test to ctest counts its tests into reports of its own.
+    local environment=(env)
+    [ "$label" = unit ] || environment+=("GTEST_OUTPUT=xml:$report.gtest/")
+    "${environment[@]}" "$@" ctest --test-dir "$folder" -L "^$label\$" --no-tests=error -j "$jobs" \
         --output-on-failure --output-junit "$report.xml" || status=$?
     /usr/bin/python3 - "$report" >>"$results/$tier.count" <<'PYTHON'
 import pathlib, sys, xml.etree.ElementTree as xml
 report = pathlib.Path(sys.argv[1] + ".xml")
-passed = failed = 0
-for test in xml.parse(report).iter("testcase") if report.exists() else []:
-    inside = pathlib.Path(sys.argv[1] + ".gtest") / (test.get("name") + ".xml")
-    cases = list(xml.parse(inside).iter("testcase")) if inside.exists() else []
+binaries, passed, failed = set(), 0, 0
+for inside in pathlib.Path(sys.argv[1] + ".gtest").glob("*.xml"):
+    cases = list(xml.parse(inside).iter("testcase"))
     bad = sum(case.find("failure") is not None for case in cases)
-    good = sum(case.get("result") == "completed" for case in cases) - bad
-    if test.get("status") == "fail":
-        passed, failed = passed + good, failed + max(bad, 1)
-    elif test.get("status") == "run":
-        passed += good if cases else 1
+    passed += sum(case.get("result") == "completed" for case in cases) - bad
+    failed += bad
+    binaries |= {inside.stem} | {f'{case.get("classname")}.{case.get("name")}' for case in cases}
+broken = 0
+for test in xml.parse(report).iter("testcase") if report.exists() else []:
+    counted = any(test.get("name").startswith(name) for name in binaries)
+    broken += test.get("status") == "fail"
+    passed += test.get("status") == "run" and not counted
+failed = max(failed, broken)
 print(passed, failed)
 PYTHON
     return "$status"
 }
 
-# Unit tests side by side, the others one after the other: they have deadlines and want the machine.
+# Unit tests side by side, the others nearly one after the other: they have deadlines and want the machine.
+# The tests that drive the daemon from outside are those of the release build.
 check_sanitized() {
     local folder=$1 status=0
     shift
     check unit "$folder" "$(nproc)" "$@" || status=$?
     check pg "$folder" 1 "$@" || status=$?
-    check e2e "$folder" 1 "$@" || status=$?
+    check ws "$folder" 1 "$@" || status=$?
+    PGHERALD_BINARY=$root/$folder/pgherald PGHERALD_SANITIZED=1 check e2e build/release 2 "$@" || status=$?
     return "$status"
 }
 
@@ -131,7 +141,15 @@ pg_tier() {
 }
 
 e2e_tier() {
-    build_release && check e2e build/release 1
+    build_release || return
+    local status=0
+    check ws build/release 1 || status=$?
+    check e2e build/release 2 || status=$?
+    return "$status"
+}
+
+chaos_tier() {
+    build_release && check chaos build/release 1
 }
 
 build_release() {
@@ -148,13 +166,13 @@ browser_tier() {
 }
 
 asan_tier() {
-    configure asan-ubsan && build build/asan-ubsan || return
+    build_release && configure asan-ubsan && build build/asan-ubsan || return
     ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
         UBSAN_OPTIONS=print_stacktrace=1 check_sanitized build/asan-ubsan
 }
 
 tsan_tier() {
-    configure tsan && build build/tsan || return
+    build_release && configure tsan && build build/tsan || return
     # GCC 12's runtime can't live with the address space layout of newer kernels.
     local fixed_layout=(setarch -R)
     "${fixed_layout[@]}" true 2>/dev/null || fixed_layout=()

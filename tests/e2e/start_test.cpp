@@ -9,11 +9,11 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <string>
-#include <fcntl.h>
 #include <pwd.h>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,7 +69,7 @@ TEST(CommandLine, CheckNamesEveryProblemWithKeyAndLine) {
     EXPECT_EQ(daemon::run({"check", "--config", good.path()}).exit_code, 0);
     EXPECT_EQ(daemon::run({"check", "--config", "/nonexistent.toml"}).exit_code, 78);
     EXPECT_EQ(daemon::run({"check"}, {{"PGHERALD_SERVER_LISTTEN", "x"}}).exit_code, 78);
-    const auto retention = daemon::run({"check"}, {{"PGHERALD_MESSAGES_RETENTION", "7d"}});
+    const auto retention = daemon::run({"check"}, {{"PGHERALD_MESSAGES_RETENTION", "7 weeks"}});
     EXPECT_EQ(retention.exit_code, 78);
     EXPECT_TRUE(says(retention.err, "messages.retention")) << retention.err;
 }

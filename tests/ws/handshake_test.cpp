@@ -1,4 +1,4 @@
-#include "tests/e2e/ws_server.hpp"
+#include "tests/ws/ws_server.hpp"
 
 #include <gtest/gtest.h>
 
