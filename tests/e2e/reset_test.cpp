@@ -198,9 +198,10 @@ protected:
     }
     void disconnected(const std::function<void()>& meanwhile) {
         db.exec("alter role " + herald.name() + " nologin");
-        db.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1",
-                 herald.name());
         ASSERT_TRUE(eventually(10s, [&] {
+            // Also one that was let in just before.
+            db.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1",
+                     herald.name());
             return db.value("select count(*) from pg_stat_activity where usename = $1",
                             herald.name()) == "0";
         }));
