@@ -111,9 +111,9 @@ void publisher::take(const frame& frame, std::string_view type) {
         world_.found.add(offence::receipt_without_row, what.id + ": one receipt says " +
                                                            std::to_string(*what.receipt) +
                                                            ", another " + std::to_string(*got));
-    } else if (what.receipt && !duplicate) {
-        misanswered("stored before, and not told so", frame);
     }
+    // One that was stored before may come back without "duplicate": a daemon that lost its connection
+    // and sends a batch again can't tell its own first try from an earlier one.
     if (got) {
         what.receipt = *got;
     }
