@@ -112,8 +112,8 @@ void publisher::take(const frame& frame, std::string_view type) {
                                                            std::to_string(*what.receipt) +
                                                            ", another " + std::to_string(*got));
     }
-    // One that was stored before may come back without "duplicate": a daemon that lost its connection
-    // and sends a batch again can't tell its own first try from an earlier one.
+    // One that was stored before may come back without "duplicate": a daemon that lost its
+    // connection and sends a batch again can't tell its own first try from an earlier one.
     if (got) {
         what.receipt = *got;
     }
