@@ -92,7 +92,7 @@ check() {
     rm -rf "$report".xml "$report".gtest
     # A binary that is one test to ctest counts its tests into reports of its own.
     local environment=(env)
-    [ "$label" = unit ] || environment+=("GTEST_OUTPUT=xml:$report.gtest/")
+    [[ $label = unit || $label = arch ]] || environment+=("GTEST_OUTPUT=xml:$report.gtest/")
     "${environment[@]}" "$@" ctest --test-dir "$folder" -L "^$label\$" --no-tests=error -j "$jobs" \
         --output-on-failure --output-junit "$report.xml" || status=$?
     /usr/bin/python3 - "$report" >>"$results/$tier.count" <<'PYTHON'
