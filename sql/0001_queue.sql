@@ -102,10 +102,15 @@ begin
     end loop;
 
     alter table queue.message alter column id set default gen_random_uuid();
-    if (select atttypid <> 'text'::regtype from pg_attribute
-        where attrelid = 'queue.message'::regclass and attname = 'channel') then
-        alter table queue.message alter column channel type text;
-    end if;
+    begin
+        alter table queue.message alter column channel type text collate "C";
+    exception when feature_not_supported then
+        -- A view uses the column. Any text will do, if slower.
+        if (select atttypid <> 'text'::regtype from pg_attribute
+            where attrelid = 'queue.message'::regclass and attname = 'channel') then
+            raise;
+        end if;
+    end;
     if (select atttypid <> 'json'::regtype from pg_attribute
         where attrelid = 'queue.message'::regclass and attname = 'data') then
         alter table queue.message alter column data drop default,
@@ -155,9 +160,10 @@ begin
 end
 $$;
 
+-- Collation "C": comparing by the database's language would cost the index on channel a tenth of an INSERT.
 create table if not exists queue.message (
     id uuid primary key default gen_random_uuid(),
-    channel text not null,
+    channel text collate "C" not null,
     data json,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -216,16 +222,6 @@ create or replace view queue.consumer_lag as
            (select count(*) from queue.message m where m.channel = c.channel and m.seq > c.acked_seq) as lag,
            c.updated_at
     from queue.consumer c;
-
--- The columns a listener on the row's own channel gets. seq is not among them: it isn't final yet.
-do $$
-begin
-    if to_regtype('queue.channel_notice') is null then
-        create type queue.channel_notice as
-            (id uuid, channel text, data json, created_at timestamptz, updated_at timestamptz);
-    end if;
-end
-$$;
 
 -- Opts the session into settling first: its INSERTs lock before they draw numbers, and settle once per
 -- statement. The right to EXECUTE this function is what makes a session trusted; the setting alone, which
@@ -359,28 +355,33 @@ begin
 end
 $$;
 
--- For LISTEN on a row's own channel. Never fails the INSERT: a name LISTEN can't say is skipped, and a row
--- that does not fit a notification is announced by its id. Data that can't fit is not even formatted,
--- because formatting a row near 1 GB would fail. Runs as whoever inserts, for each row: every name is
--- qualified instead of pinning search_path, which costs more than the rest.
+-- For LISTEN on a row's own channel: what row_to_json would make of the row without its seq, which isn't final
+-- yet, but put together by hand and for a whole statement at once, which is three times as fast. Never fails the INSERT: a
+-- name LISTEN can't say is skipped, and a row that does not fit a notification is announced by its id. Data
+-- that can't fit is not even formatted, because formatting a row near 1 GB would fail. Runs as whoever
+-- inserts. OFFSET 0 keeps Postgres from making the payload twice.
 create or replace function queue.notify_channel() returns trigger
-    language plpgsql
+    language plpgsql set search_path = pg_catalog, pg_temp
     as $$
 declare
-    payload text;
+    today constant timestamptz := now();
+    today_json constant text := to_json(today);
 begin
-    if pg_catalog.octet_length(new.channel) operator(pg_catalog.>) 63 then
-        return null;
-    end if;
-    if coalesce(pg_catalog.pg_column_size(new.data), 0) operator(pg_catalog.<=) 8100 then
-        payload := pg_catalog.row_to_json(row(new.id, new.channel, new.data, new.created_at,
-                                              new.updated_at)::queue.channel_notice);
-    end if;
-    if payload is null or pg_catalog.octet_length(payload) operator(pg_catalog.>) 7999 then
-        payload := pg_catalog.concat('{"id":', pg_catalog.to_json(new.id),
-                                     ',"channel":', pg_catalog.to_json(new.channel), '}');
-    end if;
-    perform pg_catalog.pg_notify(new.channel, payload);
+    perform count(*) from (
+        select pg_notify(channel, case when octet_length(whole) <= 7999 then whole
+                                       else concat('{"id":"', id, '","channel":', to_json(channel), '}') end)
+        from (select id, channel,
+                     case when coalesce(pg_column_size(data), 0) <= 8100 then
+                         concat('{"id":"', id, '","channel":', to_json(channel),
+                                ',"data":', coalesce(data, 'null'),
+                                ',"created_at":',
+                                case when created_at = today then today_json else to_json(created_at)::text end,
+                                ',"updated_at":',
+                                case when updated_at = today then today_json else to_json(updated_at)::text end,
+                                '}')
+                     end as whole
+              from inserted where octet_length(channel) <= 63 offset 0) payload
+        offset 0) notified;
     return null;
 end
 $$;
@@ -556,13 +557,16 @@ begin
 end
 $$;
 
--- Triggers that exist are left alone, so one that was disabled stays disabled.
+-- Triggers that exist are left alone, so one that was disabled stays disabled. notify_channel was once a row
+-- trigger; that form is replaced, and disabled again.
 do $$
 declare
     trusted constant text := $when$
         coalesce(current_setting('pgherald.settle_first', true), '') = 'on'
         and has_function_privilege(session_user, 'queue.settle_first()'::regprocedure, 'execute')$when$;
     wanted record;
+    enabled "char";
+    new_table name;
 begin
     for wanted in
         select * from (values
@@ -581,16 +585,25 @@ begin
                 for each row when (new.seq is distinct from old.seq and pg_trigger_depth() = 0)
                 execute function queue.refuse_new_seq()'),
             ('notify_channel', 'create trigger notify_channel after insert on queue.message
-                for each row execute function queue.notify_channel()'),
+                referencing new table as inserted
+                for each statement execute function queue.notify_channel()'),
             ('forget_deleted', 'create trigger forget_deleted after delete on queue.message
                 referencing old table as deleted
                 for each statement execute function queue.forget_deleted()'),
             ('forget_truncated', 'create trigger forget_truncated after truncate on queue.message
                 for each statement execute function queue.forget_truncated()')) as w (name, ddl)
     loop
-        if not exists (select from pg_trigger
-                       where tgrelid = 'queue.message'::regclass and tgname = wanted.name) then
-            execute wanted.ddl;
+        select tgenabled, tgnewtable into enabled, new_table from pg_trigger
+        where tgrelid = 'queue.message'::regclass and tgname = wanted.name;
+        if found then
+            continue when wanted.name <> 'notify_channel' or new_table is not null;
+            drop trigger notify_channel on queue.message;
+        end if;
+        execute wanted.ddl;
+        if enabled <> 'O' then
+            execute format('alter table queue.message %s trigger %I',
+                           case enabled when 'D' then 'disable' when 'R' then 'enable replica'
+                                        else 'enable always' end, wanted.name);
         end if;
     end loop;
 end

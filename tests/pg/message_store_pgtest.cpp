@@ -213,6 +213,34 @@ TEST_F(message_store_test, tells_duplicates_from_conflicts) {
     EXPECT_EQ(count(), "3");
 }
 
+// One id that is there already sends the whole batch through the other statement.
+TEST_F(message_store_test, a_batch_with_an_id_met_before_keeps_its_order) {
+    const auto first = publish_one(uuid(500), "1");
+    std::vector<std::string> ids;
+    for (int i = 0; i < 1000; ++i)
+        ids.push_back(uuid(1000 - i));
+    std::vector<pg::publish_item> items;
+    for (const std::string& id : ids)
+        items.push_back({id, "sports", "1"});
+    const auto stored = publish(items);
+    ASSERT_TRUE(stored) << stored.error().message;
+    base::seq last = first.seq;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const pg::stored& each = (*stored)[i];
+        if (ids[i] == uuid(500)) {
+            EXPECT_EQ(each.what, fate::duplicate);
+            EXPECT_EQ(each.seq, first.seq);
+            continue;
+        }
+        ASSERT_EQ(each.what, fate::inserted);
+        ASSERT_GT(each.seq, last);
+        ASSERT_EQ(db.value("select seq from queue.message where id = $1", ids[i]),
+                  std::to_string(each.seq));
+        last = each.seq;
+    }
+    EXPECT_EQ(count(), "1000");
+}
+
 TEST_F(message_store_test, a_row_with_null_data_equals_null) {
     db.exec("insert into queue.message (id, channel) values ('" + uuid(1) + "', 'sports')");
     EXPECT_EQ(read_after(0).messages.at(0).data, "null");
@@ -229,7 +257,9 @@ TEST_F(message_store_test, a_bad_row_fails_its_whole_batch) {
         {uuid(2), std::string(300, 'c'), "1"},
         {uuid(2), "sports", "\"\xff\""},
         {uuid(2), "sports", std::string("\"a\0b\"", 5)},
-        {uuid(2), "sports", std::string(20'000, '[') + std::string(20'000, ']')},
+        {uuid(2), "sports", "\"a\nb\""},
+        {uuid(2), "sports", "\"\\q\""},
+        {uuid(2), "sports", "{\"a\":1,}"},
         {"not-a-uuid", "sports", "1"},
         {"{0000000000004000800000000000000a}00", "sports", "1"},
     };

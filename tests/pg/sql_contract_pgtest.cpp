@@ -59,6 +59,31 @@ TEST(SqlContract, ListenersOnTheChannelGetTheRowAsJson) {
             " from queue.message) r"));
 }
 
+TEST(SqlContract, ManyRowsOfOneStatementAreWhatRowToJsonMakesOfThem) {
+    database db;
+    connection listener = db.connect();
+    listener.exec("listen sports; listen \"a \\ \"\"b\"\"\"");
+    db.exec("set timezone = 'Asia/Kolkata'");
+    const auto heard = heard_after(
+        db, listener,
+        "insert into queue.message (channel, data, created_at, updated_at) values"
+        " ('sports', '{\"n\":  1}', default, default),"
+        " ('a \\ \"b\"', 'null', '2026-01-01', default),"
+        " ('none', '2', default, default), ('sports', null, 'infinity', '0044-03-15 BC'),"
+        " ('sports', '\"\u00e9\"', default, '-infinity')");
+    std::vector<std::string> payloads;
+    for (const auto& each : heard)
+        payloads.push_back(each.payload);
+    std::vector<std::string> expected;
+    for (const row& each :
+         db.query("select row_to_json(r)::text from (select id, channel, data, created_at, "
+                  "updated_at from queue.message where channel <> 'none' order by seq) r")) {
+        expected.push_back(*each[0]);
+    }
+    ASSERT_EQ(expected.size(), 4u);
+    EXPECT_EQ(payloads, expected);
+}
+
 TEST(SqlContract, DataThatIsNullIsSentAsNull) {
     database db;
     connection listener = db.connect();

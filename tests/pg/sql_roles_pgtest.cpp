@@ -86,6 +86,25 @@ TEST(SqlRoles, ForgingTheSettingDoesNotBreakTheOrder) {
               (rows{{"first"}, {"late"}}));
 }
 
+// Neither does switching it on and off while the statement runs, whichever trigger then sees which.
+TEST(SqlRoles, ForgingTheSettingWithinAStatementDoesNotBreakTheOrder) {
+    database db;
+    role publisher(db, grants::publisher);
+    connection late = db.connect(publisher.name());
+    late.exec("begin; insert into queue.message (channel, seq) select 'late' || "
+              "left(set_config('pgherald.settle_first', case when i % 2 = 0 then 'on' else 'off' "
+              "end, false), 0), 1000 + i from generate_series(1, 4) i;"
+              "set pgherald.settle_first = on;"
+              "insert into queue.message (channel, seq) select 'late' || "
+              "left(set_config('pgherald.settle_first', 'off', false), 0), 2000");
+    connection other = db.connect();
+    other.exec("set lock_timeout = '2s'; insert into queue.message (channel) values ('first')");
+    late.exec("commit");
+    EXPECT_EQ(db.query("select channel, count(*), max(seq) < 100 from queue.message group by 1 "
+                       "order by min(seq)"),
+              (rows{{"first", "1", "t"}, {"late", "5", "t"}}));
+}
+
 TEST(SqlRoles, AnUntrustedSearchPathIsNotFollowed) {
     database db;
     role publisher(db, grants::publisher);
@@ -97,6 +116,9 @@ TEST(SqlRoles, AnUntrustedSearchPathIsNotFollowed) {
         "666::bigint';"
         "create function evil.more(bigint, bigint) returns boolean language sql as 'select false';"
         "create operator evil.<= (leftarg = bigint, rightarg = bigint, function = evil.more);"
+        "create table evil.inserted (id uuid, channel text, data json, created_at timestamptz, "
+        "updated_at timestamptz, seq bigint);"
+        "create temporary table inserted (like evil.inserted);"
         "set search_path = evil, pg_catalog; begin; insert into queue.message (channel) values "
         "('a')");
     db.exec("insert into queue.message (channel) values ('first')");

@@ -56,6 +56,43 @@ TEST(SqlUpgrade, RunsTwiceAndKeepsRowsGrantsAndDisabledTriggers) {
     EXPECT_EQ(db.value("select count(*) from queue.log"), "1");
 }
 
+TEST(SqlUpgrade, NotifyChannelOfARowBecomesOneOfAStatementAndStaysAsItWasEnabled) {
+    for (const std::string mode : {"enable", "disable", "enable always"}) {
+        database db;
+        db.exec("drop trigger notify_channel on queue.message;"
+                "create trigger notify_channel after insert on queue.message for each row"
+                " execute function queue.notify_channel();"
+                "alter table queue.message " +
+                mode + " trigger notify_channel");
+        const auto trigger = [&] {
+            return db.query("select tgenabled, tgnewtable from pg_trigger"
+                            " where tgname = 'notify_channel'");
+        };
+        const cell enabled = trigger().at(0)[0];
+        EXPECT_EQ(refusal(db), "");
+        EXPECT_EQ(trigger(), (rows{{enabled, "inserted"}}));
+        connection listener = db.connect();
+        listener.exec("listen sports; listen queue_message");
+        db.exec("insert into queue.message (channel) values ('sports'), ('sports')");
+        std::size_t heard = 0;
+        const std::size_t expected = mode == "disable" ? 1 : 3;
+        EXPECT_TRUE(
+            eventually(5s, [&] { return (heard += listener.notifications().size()) >= expected; }));
+        EXPECT_EQ(heard, expected);
+    }
+}
+
+TEST(SqlUpgrade, AViewOnTheOlderTableIsNoObstacle) {
+    database db(database::content::empty);
+    db.exec(old_schema(" default gen_random_uuid()") +
+            "create view channels as select distinct channel from queue.message;"
+            "insert into queue.message (channel) values ('a')");
+    ASSERT_EQ(refusal(db), "");
+    db.exec("insert into queue.message (channel) values ('b')");
+    EXPECT_EQ(db.query("select channel, head from queue.consumer_lag"), rows{});
+    EXPECT_EQ(db.query("select * from channels order by 1"), (rows{{"a"}, {"b"}}));
+}
+
 TEST(SqlUpgrade, TwoAtOnceAreOneAfterTheOther) {
     for (int round = 0; round < 3; ++round) {
         database db(database::content::empty);
