@@ -19,6 +19,13 @@
 #include <charconv>
 #include <utility>
 
+/// The collector asks the stream where it stands while RapidJSON reads; by default that would work
+/// on a copy meanwhile.
+template <>
+struct rapidjson::StreamTraits<rapidjson::InsituStringStream> {
+    enum { copyOptimization = 0 };
+};
+
 namespace json {
 
 namespace {
@@ -32,31 +39,27 @@ constexpr unsigned parse_flags = rapidjson::kParseIterativeFlag |
                                  rapidjson::kParseInsituFlag;
 
 /// A copy of a text for RapidJSON to parse in place, which is twice as fast as MemoryStream and its
-/// buffer of decoded characters. The zero behind the text ends every loop of the parser.
+/// buffer of decoded characters. It is the one kind of stream whose strings RapidJSON reads with
+/// vector instructions, 16 bytes at a time; the zeros behind the text end every loop of the parser
+/// within the buffer.
 /// Lifetime: one parse.
 class text_stream {
 public:
-    using Ch = char;
-
-    explicit text_stream(std::string_view text)
-        : buffer_(text),
-          src_(buffer_.data()),
-          dst_(buffer_.data()) {}
+    explicit text_stream(std::string_view text) : stream_(nullptr) {
+        constexpr std::size_t one_vector = 16;
+        buffer_.reserve(text.size() + one_vector);
+        buffer_.append(text).append(one_vector, '\0');
+        stream_ = rapidjson::InsituStringStream(buffer_.data());
+    }
     text_stream(const text_stream&) = delete;
     text_stream& operator=(const text_stream&) = delete;
 
-    Ch Peek() const { return *src_; }
-    Ch Take() { return *src_++; }
-    std::size_t Tell() const { return static_cast<std::size_t>(src_ - buffer_.data()); }
-    Ch* PutBegin() { return dst_ = src_; }
-    void Put(Ch c) { *dst_++ = c; }
-    std::size_t PutEnd(Ch* begin) { return static_cast<std::size_t>(dst_ - begin); }
-    void Flush() {}
+    rapidjson::InsituStringStream& get() { return stream_; }
+    std::size_t position() const { return static_cast<std::size_t>(stream_.src_ - stream_.head_); }
 
 private:
     std::string buffer_;
-    char* src_;
-    char* dst_;
+    rapidjson::InsituStringStream stream_;
 };
 
 /// Takes RapidJSON's events: counts depth and notes where the outermost object's values begin and
@@ -103,7 +106,7 @@ public:
         if (out_->members_.size() >= limits_.keys)
             return refuse(errc::too_many_keys);
         key_ = key;
-        after_key_ = stream_.Tell();
+        after_key_ = stream_.position();
         return true;
     }
 
@@ -129,7 +132,7 @@ private:
 
     bool scalar(json::kind kind, std::string_view text = {}) {
         if (wants_member())
-            keep(kind, value_begin(), stream_.Tell(), text);
+            keep(kind, value_begin(), stream_.position(), text);
         return true;
     }
 
@@ -137,7 +140,7 @@ private:
         if (depth_ >= limits_.depth)
             return refuse(errc::too_deep);
         if (wants_member())
-            nested_begin_ = stream_.Tell();
+            nested_begin_ = stream_.position();
         ++depth_;
         return true;
     }
@@ -145,7 +148,7 @@ private:
     bool close(json::kind kind) {
         --depth_;
         if (wants_member())
-            keep(kind, nested_begin_, stream_.Tell() + 1, {});
+            keep(kind, nested_begin_, stream_.position() + 1, {});
         return true;
     }
 
@@ -176,12 +179,12 @@ rapidjson::ParseErrorCode parse_once(std::string_view text, std::string_view sou
     text_stream stream(text);
     collector events(source, stream, limits, out);
     rapidjson::Reader reader;
-    const auto result = reader.Parse<parse_flags>(stream, events);
+    const auto result = reader.Parse<parse_flags>(stream.get(), events);
     reason = events.reason();
     if (result.IsError())
         return result.Code();
     // RapidJSON takes a NUL byte for the text's end.
-    if (stream.Tell() != text.size())
+    if (stream.position() != text.size())
         return rapidjson::kParseErrorDocumentRootNotSingular;
     if (out != nullptr && !events.found_object()) {
         reason = errc::not_an_object;

@@ -1,25 +1,27 @@
 #include "pg/binary_array.hpp"
 
+#include <boost/endian/conversion.hpp>
+
 namespace pg {
 
 namespace {
 
 template <typename Integer>
 void append_big_endian(std::string& to, Integer number) {
-    for (int shift = static_cast<int>(sizeof number) * 8 - 8; shift >= 0; shift -= 8) {
-        to += static_cast<char>(number >> shift & 0xff);
-    }
+    const Integer bytes = boost::endian::native_to_big(number);
+    to.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
 }
 
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+/// The value of each character as a hexadecimal digit; 0x80: it is none.
+constexpr auto hex_digits = [] {
+    std::array<unsigned char, 256> values{};
+    values.fill(0x80);
+    for (unsigned char i = 0; i < 10; ++i)
+        values['0' + i] = i;
+    for (unsigned char i = 0; i < 6; ++i)
+        values['a' + i] = values['A' + i] = static_cast<unsigned char>(10 + i);
+    return values;
+}();
 
 } // namespace
 
@@ -53,20 +55,17 @@ std::optional<uuid_bytes> parse_uuid(std::string_view text) {
     if (text.size() != 36)
         return std::nullopt;
     uuid_bytes parsed{};
-    std::size_t digits = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text[i] != '-')
-                return std::nullopt;
-            continue;
-        }
-        const int digit = hex_digit(text[i]);
-        if (digit < 0)
-            return std::nullopt;
-        parsed[digits / 2] = static_cast<char>(parsed[digits / 2] << 4 | digit);
-        ++digits;
+    unsigned none = 0;
+    std::size_t at = 0;
+    for (char& byte : parsed) {
+        if (at == 8 || at == 13 || at == 18 || at == 23)
+            none |= text[at++] == '-' ? 0U : 0x80U;
+        const unsigned high = hex_digits[static_cast<unsigned char>(text[at++])];
+        const unsigned low = hex_digits[static_cast<unsigned char>(text[at++])];
+        none |= high | low;
+        byte = static_cast<char>(high << 4 | low);
     }
-    return parsed;
+    return (none & 0x80) == 0 ? std::optional(parsed) : std::nullopt;
 }
 
 } // namespace pg

@@ -108,4 +108,14 @@ TEST(Uuid, IsRandomVersionFour) {
     EXPECT_EQ(seen.size(), 1'000U);
 }
 
+TEST(Uuid, OfATimeBeginsWithItAndIsVersionSeven) {
+    using std::chrono::system_clock;
+    const system_clock::time_point time(std::chrono::milliseconds(0x0123'4567'89ab));
+    const std::string id = core::make_uuid_at(time);
+    EXPECT_EQ(id.substr(0, 15), "01234567-89ab-7");
+    EXPECT_NE(std::string("89ab").find(id[19]), std::string::npos) << id;
+    EXPECT_NE(id, core::make_uuid_at(time));
+    EXPECT_LT(id, core::make_uuid_at(time + std::chrono::milliseconds(1)));
+}
+
 } // namespace
