@@ -2,26 +2,27 @@
 
 namespace app {
 
-asio::awaitable<void> session::handle(const wire::ref& ref, wire::ack verb) {
+void session::handle(const wire::ref& ref, wire::ack verb) {
     const auto found = subscriptions_.find(verb.channel);
     if (found == subscriptions_.end()) {
         answer(ref,
                {base::errc::not_subscribed, "this session has no subscription on the channel"});
-        co_return;
+        return;
     }
     held& who = *found->second;
     if (who.consumer.empty()) {
         answer(ref, {base::errc::malformed,
                      "the subscription has no consumer, so there is nothing to acknowledge"});
-        co_return;
+        return;
     }
-    if (!who.state.ack(verb.seq)) {
+    const auto acked = who.state.ack(verb.seq);
+    if (!acked) {
         answer(ref, {base::errc::malformed, "seq is beyond what this subscription was sent, " +
                                                 std::to_string(who.state.cursor())});
-        co_return;
+        return;
     }
     ++shard_.counts().acks;
-    tell(who, consumer_news::kind::acked, verb.seq);
+    tell(who, consumer_news::kind::acked, *acked);
     if (!ref.raw.empty()) {
         wire::ok ok;
         ok.ref = ref;

@@ -8,7 +8,7 @@
 
 namespace app {
 
-asio::awaitable<void> session::handle(const wire::ref& ref, wire::history verb) {
+asio::awaitable<void> session::handle(wire::ref ref, wire::history verb) {
     base::seq after = 0;
     if (const auto* given = std::get_if<wire::after_seq>(&verb.start)) {
         after = given->seq;

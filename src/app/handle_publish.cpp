@@ -4,24 +4,25 @@
 
 namespace app {
 
-asio::awaitable<void> session::handle(const wire::ref& ref, wire::publish verb) {
+void session::handle(const wire::ref& ref, wire::publish verb) {
     const shard_options& options = shard_.options();
     if (verb.data.size() > options.max_publish_bytes) {
         answer(ref, {base::errc::too_large, "data is " + std::to_string(verb.data.size()) +
                                                 " bytes, messages.max_delivery "
                                                 "allows " +
                                                 std::to_string(options.max_publish_bytes)});
-        co_return;
+        return;
     }
     if (publishes_in_flight_ >= options.max_publishes_in_flight) {
         answer(ref, {base::errc::rate_limited,
                      std::to_string(publishes_in_flight_) +
                          " publishes of this session are unanswered; wait for receipts"});
-        co_return;
+        return;
     }
     ++publishes_in_flight_;
     publish_request request;
-    request.id = verb.id ? std::move(*verb.id) : core::make_uuid();
+    request.id = verb.id ? std::move(*verb.id)
+                         : core::make_uuid_at(std::chrono::system_clock::now());
     request.channel = std::move(verb.channel);
     request.data = std::move(verb.data);
     request.ref = ref;

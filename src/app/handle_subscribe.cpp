@@ -25,7 +25,7 @@ std::optional<base::reset_reason> refusal(const core::log_epoch& log, base::seq 
 
 } // namespace
 
-asio::awaitable<void> session::handle(const wire::ref& ref, wire::subscribe verb) {
+asio::awaitable<void> session::handle(wire::ref ref, wire::subscribe verb) {
     if (subscriptions_.contains(verb.channel)) {
         answer(ref,
                {base::errc::already_subscribed,
@@ -122,12 +122,12 @@ asio::awaitable<void> session::subscribe_consumer(const wire::ref& ref, wire::su
     pump();
 }
 
-asio::awaitable<void> session::handle(const wire::ref& ref, wire::unsubscribe verb) {
+void session::handle(const wire::ref& ref, wire::unsubscribe verb) {
     const auto found = subscriptions_.find(verb.channel);
     if (found == subscriptions_.end()) {
         answer(ref,
                {base::errc::not_subscribed, "this session has no subscription on the channel"});
-        co_return;
+        return;
     }
     let_go(*found->second);
     std::erase(behind_, found->second.get());

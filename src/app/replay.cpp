@@ -13,21 +13,8 @@ namespace app {
 
 namespace {
 
-/// A session that waits longer is told, and asks again.
-constexpr std::chrono::seconds patience{5};
-
-/// A page stays for those who ask for it a little later, while there aren't too many. Whatever
-/// happens to the table meanwhile, it was true after the seq it was asked for.
-constexpr std::chrono::milliseconds keep_time{1'000};
-constexpr std::size_t most_kept_bytes = 16 << 20;
-
 base::failure away() {
     return {base::errc::unavailable, "the database is away; send it again"};
-}
-
-std::string key_of(const replay::request& what) {
-    return std::to_string(what.after) + ' ' + std::to_string(what.limit) + ' ' +
-           std::to_string(reinterpret_cast<std::uintptr_t>(what.log.get())) + ' ' + what.channel;
 }
 
 struct page_query {
@@ -79,37 +66,6 @@ struct replay::lane {
     bool busy = false;
 };
 
-/// One query with all who wait for its answer.
-template <typename Answer>
-struct replay::round {
-    std::vector<std::shared_ptr<signal>> waiting;
-    std::optional<Answer> answer;
-
-    asio::awaitable<void> wait(asio::io_context& context) {
-        const auto woken = std::make_shared<signal>(context);
-        waiting.push_back(woken);
-        while (!answer) {
-            co_await woken->wait();
-        }
-    }
-    void finish(Answer with) {
-        answer = std::move(with);
-        for (const auto& woken : waiting) {
-            woken->notify();
-        }
-    }
-};
-
-/// A channel somebody asks about: whoever comes while a query is under way is answered by the next
-/// one, since that one's snapshot may be older than what he has seen.
-struct replay::asking {
-    explicit asking(asio::io_context& context) : free(context) {}
-
-    std::shared_ptr<round<base::outcome<pg::channel_state>>> next; ///< not sent yet
-    signal free;
-    bool busy = false;
-};
-
 replay::replay(asio::io_context& context, const database_options& options, base::observer& observer)
     : context_(context),
       observer_(observer),
@@ -137,19 +93,28 @@ asio::awaitable<base::outcome<pg::channel_state>> replay::channel(std::string na
 asio::awaitable<base::outcome<pg::opened_consumer>>
 replay::open_consumer(std::string channel, std::string name, std::optional<base::seq> start) {
     consumer_query query{std::move(channel), std::move(name), start};
-    co_return co_await asio::co_spawn(context_, ask(std::move(query)), asio::use_awaitable);
+    co_return co_await asio::co_spawn(context_, ask(std::move(query), deadline_from_now()),
+                                      asio::use_awaitable);
 }
 
 asio::awaitable<base::outcome<bool>> replay::take_back(std::string channel, std::string name,
                                                        base::seq head) {
     take_back_query query{std::move(channel), std::move(name), head};
-    co_return co_await asio::co_spawn(context_, ask(std::move(query)), asio::use_awaitable);
+    co_return co_await asio::co_spawn(context_, ask(std::move(query), deadline_from_now()),
+                                      asio::use_awaitable);
 }
 
-/// Runs the query on a lane of its own.
+asio::awaitable<base::outcome<pg::channel_state>> replay::ask_state(std::string name,
+                                                                    time_point deadline) {
+    channel_query query{name};
+    co_return co_await ask(query, deadline);
+}
+
+/// Runs the query on a lane of its own, which it must have at `deadline`.
 template <typename Query>
-auto replay::ask(Query query) -> asio::awaitable<base::outcome<typename Query::answer>> {
-    lane* const used = co_await acquire();
+auto replay::ask(Query query, time_point deadline)
+    -> asio::awaitable<base::outcome<typename Query::answer>> {
+    lane* const used = co_await acquire(deadline);
     if (used == nullptr) {
         co_return away();
     }
@@ -169,46 +134,10 @@ auto replay::ask(Query query) -> asio::awaitable<base::outcome<typename Query::a
     co_return std::move(*answer);
 }
 
-asio::awaitable<replay::page_outcome> replay::read_shared(request what) {
-    const std::string key = key_of(what);
-    if (const auto found = pages_.find(key); found != pages_.end()) {
-        const auto shared = found->second;
-        if (!shared->answer) {
-            co_await shared->wait(context_);
-        }
-        co_return *shared->answer;
-    }
-    const auto mine = std::make_shared<round<page_outcome>>();
-    pages_.emplace(key, mine);
-    const auto log = what.log; // part of the key by its address, so it must stay
-    auto answer = co_await read_once(std::move(what));
-    std::size_t bytes = 0;
-    if (answer) {
-        for (const base::frame_ptr& frame : (*answer)->frames) {
-            bytes += frame->bytes().size();
-        }
-    }
-    if (answer && kept_bytes_ + bytes <= most_kept_bytes) {
-        asio::co_spawn(context_, keep(key, log, bytes), asio::detached);
-    } else {
-        pages_.erase(key);
-    }
-    mine->finish(std::move(answer));
-    co_return *mine->answer;
-}
-
-asio::awaitable<void> replay::keep(std::string key, std::shared_ptr<const core::log_epoch>,
-                                   std::size_t bytes) {
-    kept_bytes_ += bytes;
-    co_await pause(keep_time);
-    kept_bytes_ -= bytes;
-    pages_.erase(key);
-}
-
 asio::awaitable<replay::page_outcome> replay::read_once(request what) {
     ++reads_;
     page_query query{what, max_delivery_};
-    auto page = co_await ask(query);
+    auto page = co_await ask(query, deadline_from_now());
     if (!page) {
         co_return page.error();
     }
@@ -223,65 +152,45 @@ asio::awaitable<replay::page_outcome> replay::read_once(request what) {
     co_return std::shared_ptr<const replay_page>(std::move(made));
 }
 
-asio::awaitable<base::outcome<pg::channel_state>> replay::ask_channel(std::string name) {
-    auto& entry = asked_[name];
-    if (!entry) {
-        entry = std::make_shared<asking>(context_);
-    }
-    const auto here = entry;
-    if (here->next) {
-        const auto shared = here->next;
-        co_await shared->wait(context_);
-        co_return *shared->answer;
-    }
-    const auto mine = std::make_shared<round<base::outcome<pg::channel_state>>>();
-    here->next = mine;
-    while (here->busy) {
-        co_await here->free.wait();
-    }
-    here->busy = true;
-    here->next.reset();
-    channel_query query{name};
-    auto answer = co_await ask(query);
-    here->busy = false;
-    if (here->next) {
-        here->free.notify();
-    } else {
-        asked_.erase(name);
-    }
-    mine->finish(std::move(answer));
-    co_return *mine->answer;
-}
-
-/// A lane with an open connection, or null after `patience`.
-asio::awaitable<replay::lane*> replay::acquire() {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
+/// A lane with an open connection, or null at `deadline`, whatever is still under way.
+asio::awaitable<replay::lane*> replay::acquire(time_point deadline) {
     const auto woken = std::make_shared<signal>(context_);
     while (!stopping_) {
-        const auto free = std::ranges::find_if(lanes_, [](const auto& one) { return !one->busy; });
-        if (free != lanes_.end()) {
-            lane& taken = **free;
-            taken.busy = true;
-            bool open = taken.connection.is_open();
-            if (!open) {
-                open = co_await taken.connection.open();
+        lane* closed = nullptr;
+        for (const auto& one : lanes_) {
+            if (!one->busy && one->connection.is_open()) {
+                one->busy = true;
+                co_return one.get();
             }
-            if (open) {
-                co_return &taken;
-            }
-            release(taken);
-        } else {
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-                deadline - std::chrono::steady_clock::now());
-            queue_.push_back(woken);
-            co_await woken->wait_for(std::max(left, std::chrono::milliseconds(1)));
-            std::erase(queue_, woken);
+            closed = one->busy ? closed : one.get();
         }
-        if (std::chrono::steady_clock::now() >= deadline) {
-            co_return nullptr;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+            deadline - std::chrono::steady_clock::now());
+        if (left.count() <= 0) {
+            break;
         }
+        if (closed != nullptr) {
+            closed->busy = true;
+            asio::co_spawn(context_, reopen(*closed), asio::detached);
+        }
+        queue_.push_back(woken);
+        co_await woken->wait_for(left);
+        std::erase(queue_, woken);
+    }
+    if (!queue_.empty()) {
+        queue_.front()->notify(); // what woke this one may have been for somebody
     }
     co_return nullptr;
+}
+
+/// By itself, since it may wait for longer than who needs it does.
+asio::awaitable<void> replay::reopen(lane& closed) {
+    const bool opened = co_await closed.connection.open();
+    if (stopping_) {
+        closed.connection.close();
+    }
+    static_cast<void>(opened);
+    release(closed);
 }
 
 void replay::release(lane& lane) {

@@ -9,6 +9,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,15 +73,27 @@ private:
     template <typename Answer>
     struct round;
     struct asking;
+    using time_point = std::chrono::steady_clock::time_point;
 
+    /// A session that waits longer is told, and asks again.
+    static constexpr std::chrono::seconds patience{5};
+    static time_point deadline_from_now() { return std::chrono::steady_clock::now() + patience; }
+
+    // replay_gather.cpp
     asio::awaitable<page_outcome> read_shared(request what);
-    asio::awaitable<page_outcome> read_once(request what);
     asio::awaitable<void> keep(std::string key, std::shared_ptr<const core::log_epoch> log,
                                std::size_t bytes);
     asio::awaitable<base::outcome<pg::channel_state>> ask_channel(std::string name);
+
+    // replay.cpp
+    asio::awaitable<page_outcome> read_once(request what);
+    asio::awaitable<base::outcome<pg::channel_state>> ask_state(std::string name,
+                                                                time_point deadline);
     template <typename Query>
-    auto ask(Query query) -> asio::awaitable<base::outcome<typename Query::answer>>;
-    asio::awaitable<lane*> acquire();
+    auto ask(Query query, time_point deadline)
+        -> asio::awaitable<base::outcome<typename Query::answer>>;
+    asio::awaitable<lane*> acquire(time_point deadline);
+    asio::awaitable<void> reopen(lane& closed);
     void release(lane& lane);
 
     asio::io_context& context_;

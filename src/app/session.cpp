@@ -1,23 +1,13 @@
 #include "app/session.hpp"
 
 #include "app/message_frame.hpp"
-#include "app/signal.hpp"
 #include "core/uuid.hpp"
 #include "wire/decode.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include <algorithm>
-
 namespace app {
-
-namespace {
-
-/// After a page could not be read: Postgres is away, its return is not announced to sessions.
-constexpr std::chrono::milliseconds page_retry{500};
-
-} // namespace
 
 session::session(shard& shard, ws::socket socket, std::string peer)
     : shard_(shard),
@@ -53,7 +43,10 @@ asio::awaitable<void> session::run() {
         if (incoming->binary) {
             bad_frame({}, {base::errc::malformed, "frames are text; this one is binary"});
         } else {
-            co_await handle(incoming->bytes);
+            auto rest = handle(incoming->bytes);
+            if (rest) {
+                co_await std::move(*rest);
+            }
         }
         // A client that asks for much and reads nothing waits here; one that only reads its
         // messages slowly is still heard, since those alone never fill twice the outbox.
@@ -63,17 +56,21 @@ asio::awaitable<void> session::run() {
     }
 }
 
-asio::awaitable<void> session::handle(std::string_view text) {
+std::optional<asio::awaitable<void>> session::handle(std::string_view text) {
     auto frame = wire::decode(text);
     if (!frame) {
         bad_frame(frame.error().ref, frame.error().failure);
-        co_return;
+        return std::nullopt;
     }
-    const auto dispatch = [this, &frame](auto& verb) {
-        return handle(frame->ref, std::move(verb));
+    const auto dispatch = [this, &frame](auto& verb) -> std::optional<asio::awaitable<void>> {
+        if constexpr (std::is_void_v<decltype(handle(frame->ref, std::move(verb)))>) {
+            handle(frame->ref, std::move(verb));
+            return std::nullopt;
+        } else {
+            return handle(std::move(frame->ref), std::move(verb));
+        }
     };
-    auto answering = std::visit(dispatch, frame->verb);
-    co_await std::move(answering);
+    return std::visit(dispatch, frame->verb);
 }
 
 void session::welcome() {
@@ -126,194 +123,6 @@ void session::close(wire::close_code code) {
 asio::awaitable<void> session::finish(std::shared_ptr<session>, wire::close_code code) {
     std::string reason(wire::reason_of(code));
     co_await socket_.close(static_cast<std::uint16_t>(code), std::move(reason));
-}
-
-session::held& session::hold(const std::string& channel, core::subscription state) {
-    auto made = std::make_unique<held>(*this, channel, std::move(state));
-    held& who = *subscriptions_.emplace(channel, std::move(made)).first->second;
-    shard_.hub().add(channel, who);
-    if (!who.state.live()) {
-        behind_.push_back(&who);
-    }
-    return who;
-}
-
-void session::let_go(held& who) {
-    shard_.hub().remove(who.channel, who);
-    if (!who.consumer.empty()) {
-        tell(who, consumer_news::kind::left, 0);
-    }
-}
-
-void session::tell(const held& who, consumer_news::kind what, base::seq seq) {
-    shard_.tell({what, who.channel, who.consumer, seq, shard_.log()});
-}
-
-session::held* session::find(const std::string& channel, std::uint64_t ticket) {
-    const auto found = subscriptions_.find(channel);
-    const bool there = found != subscriptions_.end() && found->second->ticket == ticket;
-    return there && !closing_ ? found->second.get() : nullptr;
-}
-
-void session::held::offer(const base::frame_ptr& frame) {
-    const bool was_live = state.live();
-    if (state.offer(frame->seq(), owner.socket_.has_room())) {
-        ++owner.shard_.counts().deliveries;
-        owner.send(frame);
-    } else if (was_live && !state.live()) {
-        ++owner.shard_.counts().fell_behind;
-        owner.needs_pump(*this, was_live);
-    }
-}
-
-void session::held::removed(base::seq upto) {
-    const bool was_live = state.live();
-    if (state.removed(upto)) {
-        owner.needs_pump(*this, was_live);
-    }
-}
-
-/// Cursors of a log that is no more, or of a part of it that a failover lost, are reset; the others
-/// go on, and count in the new epoch from here.
-void session::log_changed(bool other_epoch, base::seq good_upto, base::reset_reason otherwise) {
-    if (closing_) {
-        return;
-    }
-    if (other_epoch) {
-        send(make_frame([&](std::string& out) { wire::append_epoch(out, shard_.log()->text()); }));
-    }
-    for (const auto& [channel, who] : subscriptions_) {
-        const bool was_live = who->state.live();
-        if (who->state.good_upto(good_upto, otherwise)) {
-            needs_pump(*who, was_live);
-        }
-    }
-}
-
-/// Not at once: fan-out must not change the hub, and what there is room for is known later.
-void session::needs_pump(held& who, bool was_live) {
-    if (was_live) {
-        behind_.push_back(&who);
-    }
-    if (!waiting_for_room_) {
-        waiting_for_room_ = true;
-        asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
-    }
-}
-
-asio::awaitable<void> session::pump_when_room(std::shared_ptr<session>) {
-    const auto over = co_await socket_.room();
-    waiting_for_room_ = false;
-    if (!over) {
-        pump();
-    }
-}
-
-/// Gives every subscription that is behind what it lacks, as far as there is room; the one that
-/// took the room goes to the end of the line.
-void session::pump() {
-    if (closing_) {
-        return;
-    }
-    for (std::size_t left = behind_.size(); left > 0; --left) {
-        held* const who = behind_.front();
-        behind_.erase(behind_.begin());
-        pump(*who);
-        if (!who->state.live()) {
-            behind_.push_back(who);
-        }
-    }
-    const bool stuck = std::ranges::any_of(behind_, [](const held* who) {
-        return !who->state.waiting() && !who->state.window_full();
-    });
-    if (stuck && !waiting_for_room_) {
-        waiting_for_room_ = true;
-        asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
-    }
-}
-
-void session::pump(held& who) {
-    while (true) {
-        auto step =
-            who.state.next(shard_.tail(), who.channel, shard_.position(), socket_.has_room());
-        if (auto* frame = std::get_if<core::subscription::send>(&step)) {
-            ++shard_.counts().deliveries;
-            send(std::move(frame->frame));
-        } else if (auto* ask = std::get_if<core::subscription::read_page>(&step)) {
-            asio::co_spawn(shard_.context(),
-                           read_page(shared_from_this(), who.channel, who.ticket, *ask),
-                           asio::detached);
-            return;
-        } else if (auto* lost = std::get_if<core::subscription::find_head>(&step)) {
-            asio::co_spawn(shard_.context(),
-                           reset(shared_from_this(), who.channel, who.ticket, lost->reason),
-                           asio::detached);
-            return;
-        } else if (auto* there = std::get_if<core::subscription::caught_up>(&step)) {
-            send(make_frame(
-                [&](std::string& out) { wire::append_live(out, who.channel, there->seq); }));
-            return;
-        } else {
-            return;
-        }
-    }
-}
-
-asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string channel,
-                                         std::uint64_t ticket, core::subscription::read_page ask) {
-    const auto log = shard_.log();
-    replay::request what{channel, ask.after, ask.upto, ask.limit, log};
-    const auto page = co_await shard_.replay().read(std::move(what));
-    // `upto` was a position in the log as it was then, and the page may come from one that the
-    // tail loop hasn't met yet.
-    const bool useful = page && log == shard_.log() && (*page)->epoch == log->text();
-    if (!useful) {
-        co_await pause(page_retry);
-    }
-    held* const who = find(channel, ticket);
-    if (who == nullptr) {
-        co_return;
-    }
-    core::subscription& state = who->state;
-    if (!useful) {
-        state.failed();
-    } else if (state.page_begins((*page)->removed, (*page)->emptied)) {
-        for (const base::frame_ptr& frame : (*page)->frames) {
-            if (state.take(frame->seq(), socket_.has_room())) {
-                ++shard_.counts().deliveries;
-                send(frame);
-            }
-        }
-        state.page_ends((*page)->upto, (*page)->more);
-    }
-    pump();
-}
-
-/// The cursor can't be honoured: the client is told where the log is now, and is live from there.
-asio::awaitable<void> session::reset(std::shared_ptr<session>, std::string channel,
-                                     std::uint64_t ticket, base::reset_reason reason) {
-    const auto now = co_await shard_.replay().channel(channel);
-    const bool useful = now && now->epoch == shard_.log()->text();
-    if (!useful) {
-        co_await pause(page_retry);
-    }
-    held* const who = find(channel, ticket);
-    if (who == nullptr) {
-        co_return;
-    }
-    if (!useful) {
-        who->state.failed();
-    } else {
-        shard_.counts().resets[static_cast<std::size_t>(reason)] += 1;
-        send(make_frame([&](std::string& out) {
-            wire::append_reset(out, channel, reason, now->oldest, now->head);
-        }));
-        who->state.reset_to(now->head);
-        if (!who->consumer.empty()) {
-            tell(*who, consumer_news::kind::acked, now->head);
-        }
-    }
-    pump();
 }
 
 } // namespace app

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +20,7 @@
 namespace app {
 
 /// One client's life on one socket: reads frames, answers them, gives its subscriptions what their
-/// cursors lack. The verbs are in handle_*.cpp, one file each.
+/// cursors lack (session_pump.cpp). The verbs are in handle_*.cpp, one file each.
 /// Owner: its connection's coroutine (app/connection.cpp). Thread: the shard's. Lifetime: run();
 /// work still under way elsewhere holds it weakly.
 class session : public std::enable_shared_from_this<session> {
@@ -33,7 +35,7 @@ public:
 
     void take_receipt(publish_receipt receipt);
 
-    /// The shard's log is another one, or another part of it: cursors are good up to `good_upto`.
+    /// The shard's log is another one, or ends earlier: cursors are good up to `good_upto`.
     void log_changed(bool other_epoch, base::seq good_upto, base::reset_reason otherwise);
 
     /// Closes once, the first code wins; run() returns soon after.
@@ -49,7 +51,7 @@ private:
               state(std::move(state)),
               ticket(++owner.last_ticket_) {}
 
-        void offer(const base::frame_ptr& frame) override;
+        void offer(std::span<const base::frame_ptr> frames) override;
         void removed(base::seq upto) override;
 
         session& owner;
@@ -59,22 +61,26 @@ private:
         std::uint64_t ticket; ///< tells it from a later subscription on the same channel
     };
 
-    asio::awaitable<void> handle(std::string_view text);
-    asio::awaitable<void> handle(const wire::ref& ref, wire::auth verb);
-    asio::awaitable<void> handle(const wire::ref& ref, wire::subscribe verb);
+    /// Does what a frame asks for. Returns what is left to be awaited before the next frame: most
+    /// verbs never wait, and are spared a coroutine.
+    std::optional<asio::awaitable<void>> handle(std::string_view text);
+    void handle(const wire::ref& ref, wire::auth verb);
+    void handle(const wire::ref& ref, wire::unsubscribe verb);
+    void handle(const wire::ref& ref, wire::publish verb);
+    void handle(const wire::ref& ref, wire::ack verb);
+    void handle(const wire::ref& ref, wire::ping verb);
+    asio::awaitable<void> handle(wire::ref ref, wire::history verb);
+    asio::awaitable<void> handle(wire::ref ref, wire::subscribe verb);
     asio::awaitable<void> subscribe_consumer(const wire::ref& ref, wire::subscribe verb);
-    asio::awaitable<void> handle(const wire::ref& ref, wire::unsubscribe verb);
-    asio::awaitable<void> handle(const wire::ref& ref, wire::publish verb);
-    asio::awaitable<void> handle(const wire::ref& ref, wire::history verb);
-    asio::awaitable<void> handle(const wire::ref& ref, wire::ack verb);
-    asio::awaitable<void> handle(const wire::ref& ref, wire::ping verb);
 
     void welcome();
     void send(base::frame_ptr frame);
     void answer(const wire::ok& ok);
     void answer(const wire::ref& ref, const base::failure& failure);
     void bad_frame(const wire::ref& ref, const base::failure& failure);
+    asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code);
 
+    // session_pump.cpp
     held& hold(const std::string& channel, core::subscription state);
     void let_go(held& who);
     void tell(const held& who, consumer_news::kind what, base::seq seq);
@@ -87,7 +93,6 @@ private:
     asio::awaitable<void> reset(std::shared_ptr<session> self, std::string channel,
                                 std::uint64_t ticket, base::reset_reason reason);
     held* find(const std::string& channel, std::uint64_t ticket);
-    asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code);
 
     shard& shard_;
     ws::socket socket_;

@@ -17,6 +17,8 @@ constexpr std::chrono::milliseconds poll_interval{5'000};
 /// A server that takes longer for a page than this and two canaries is taken for dead.
 constexpr std::chrono::milliseconds least_query_timeout{10'000};
 constexpr std::size_t most_with_shards = 4;
+/// Under load there is always something that was committed just now.
+constexpr std::chrono::seconds tolerated_lag{2};
 constexpr std::string_view doorbell = "queue_message";
 
 } // namespace
@@ -44,11 +46,21 @@ void tail_loop::stop() {
 
 base::tail_state tail_loop::state() const {
     base::tail_state now = state_;
-    if (!now.caught_up || !tailer_.caught_up()) {
-        now.lag_seconds =
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - caught_up_at_).count();
-    }
+    const auto lag = current_lag();
+    now.caught_up = state_.caught_up && lag < tolerated_lag;
+    now.lag_seconds = std::chrono::duration<double>(lag).count();
     return now;
+}
+
+/// Since the last moment of which everything committed before it has been handed on.
+std::chrono::steady_clock::duration tail_loop::current_lag() const {
+    const auto now = std::chrono::steady_clock::now();
+    if (!state_.caught_up) {
+        return now - caught_up_at_;
+    }
+    const auto held =
+        held_since_ ? now - *held_since_ : std::chrono::steady_clock::duration::zero();
+    return std::max(tailer_.lag(now), held);
 }
 
 void tail_loop::close() {
@@ -88,7 +100,7 @@ asio::awaitable<void> tail_loop::listen(std::shared_ptr<listening> round) {
         }
         for (pg::connection::ring& ring : *rings) {
             if (ring.channel == doorbell) {
-                tailer_.ring();
+                tailer_.ring(std::chrono::steady_clock::now());
             } else if (ring.channel == canary_channel_) {
                 round->back = std::move(ring.payload);
             }
@@ -113,19 +125,25 @@ asio::awaitable<void> tail_loop::follow() {
         }
         if (with_shards_ >= most_with_shards) {
             // Read faster than it is fanned out, it would only pile up in memory.
+            if (!held_since_) {
+                held_since_ = std::chrono::steady_clock::now();
+            }
             co_await wake_.wait_for(options_.canary_interval / 2);
             continue;
         }
+        held_since_.reset();
         const bool read = co_await read_page();
         if (!read) {
             co_return;
         }
+        const auto now = std::chrono::steady_clock::now();
+        if (tailer_.at_end()) {
+            state_.caught_up = true;
+            caught_up_at_ = now - current_lag();
+        }
         if (!tailer_.caught_up()) {
             continue;
         }
-        state_.caught_up = true;
-        const auto now = std::chrono::steady_clock::now();
-        caught_up_at_ = now;
         if (now < next_refresh) {
             const auto next = std::min(next_refresh, now + options_.canary_interval / 2);
             co_await wake_.wait_for(std::chrono::ceil<std::chrono::milliseconds>(next - now));
@@ -135,7 +153,7 @@ asio::awaitable<void> tail_loop::follow() {
         if (!refreshed) {
             co_return;
         }
-        tailer_.ring();
+        tailer_.ring(std::chrono::steady_clock::now());
         next_refresh = std::chrono::steady_clock::now() + poll_interval;
     }
 }
@@ -189,7 +207,7 @@ asio::awaitable<bool> tail_loop::read_page() {
         tailer_.fail_read();
         co_return co_await refresh_log_state();
     }
-    take_page(*page, limit);
+    take_page(*page, static_cast<std::size_t>(limit));
     if (!page->messages.empty()) {
         observer_.observe(base::observed::page_read{
             page->messages.size(), std::chrono::duration_cast<std::chrono::microseconds>(
@@ -198,22 +216,14 @@ asio::awaitable<bool> tail_loop::read_page() {
     co_return true;
 }
 
-void tail_loop::take_page(pg::page& page, int limit) {
-    base::seq last = page.messages.empty() ? 0 : page.messages.back().seq;
-    const bool cut = page.removals.size() >= static_cast<std::size_t>(limit);
-    if (!page.removals.empty()) {
-        const base::seq removed = page.removals.back().upto;
-        if (!page.more) {
-            // No message is left before it, so its number is settled as well.
-            last = std::max(last, removed);
-        }
-        if (cut && last > removed) {
-            // Of removals behind this one nothing is known yet.
-            last = removed;
-            std::erase_if(page.messages, [&](const auto& each) { return each.seq > last; });
-        }
-    }
-    tailer_.end_read(last, page.more || cut);
+void tail_loop::take_page(pg::page& page, std::size_t limit) {
+    core::tailer::page_end end;
+    end.message = page.messages.empty() ? 0 : page.messages.back().seq;
+    end.removal = page.removals.empty() ? 0 : page.removals.back().upto;
+    end.more_messages = page.more;
+    end.more_removals = page.removals.size() >= limit;
+    const base::seq exact_upto = tailer_.end_read(end);
+    std::erase_if(page.messages, [&](const auto& each) { return each.seq > exact_upto; });
     state_.position = tailer_.position();
     state_.head = std::max(state_.head, state_.position);
     if (page.messages.empty() && page.removals.empty()) {

@@ -69,9 +69,10 @@ private:
     asio::awaitable<void> follow();
     asio::awaitable<bool> tend_canary();
     asio::awaitable<bool> read_page();
-    void take_page(pg::page& page, int limit);
+    void take_page(pg::page& page, std::size_t limit);
     void hand_on(batch made);
     void close();
+    std::chrono::steady_clock::duration current_lag() const;
 
     asio::io_context& context_;
     database_options options_;
@@ -89,6 +90,7 @@ private:
     std::size_t with_shards_ = 0; ///< batches that some shard has not dealt with yet
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::chrono::steady_clock::time_point caught_up_at_ = started_;
+    std::optional<std::chrono::steady_clock::time_point> held_since_; ///< with_shards_ is full
     bool stopping_ = false;
 };
 

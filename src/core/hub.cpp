@@ -27,15 +27,19 @@ void hub::remove(std::string_view channel, subscriber& who) {
     }
 }
 
-std::size_t hub::fan_out(const base::frame_ptr& frame) const {
-    const auto found = channels_.find(std::string_view(frame->channel()));
+void hub::fan_out(std::span<const base::frame_ptr> frames) const {
+    const auto found = channels_.find(std::string_view(frames.front()->channel()));
     if (found == channels_.end()) {
-        return 0;
+        return;
     }
     for (subscriber* who : found->second) {
-        who->offer(frame);
+        who->offer(frames);
     }
-    return found->second.size();
+}
+
+std::size_t hub::subscriptions(std::string_view channel) const {
+    const auto found = channels_.find(channel);
+    return found == channels_.end() ? 0 : found->second.size();
 }
 
 void hub::removed(std::string_view channel, base::seq upto) const {

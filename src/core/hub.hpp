@@ -15,8 +15,8 @@ namespace core {
 /// One subscription as the hub sees it.
 class subscriber {
 public:
-    /// A new message of its channel. Must not add to or remove from the hub.
-    virtual void offer(const base::frame_ptr& frame) = 0;
+    /// New messages of its channel, in order. Must not add to or remove from the hub.
+    virtual void offer(std::span<const base::frame_ptr> frames) = 0;
 
     /// Messages of its channel up to `upto` were removed before they could be offered. As above.
     virtual void removed(base::seq upto) = 0;
@@ -42,8 +42,12 @@ public:
     /// `who` must have been added to `channel`.
     void remove(std::string_view channel, subscriber& who);
 
-    /// Gives the frame to everybody on its channel. Returns how many there are.
-    std::size_t fan_out(const base::frame_ptr& frame) const;
+    /// Gives the frames, all of one channel, to everybody on it: one after the other all of them,
+    /// since what belongs to a subscription is slow to fetch and quick to use again.
+    void fan_out(std::span<const base::frame_ptr> frames) const;
+
+    /// How many subscriptions there are on the channel.
+    std::size_t subscriptions(std::string_view channel) const;
 
     /// Tells everybody on the channel that messages up to `upto` were removed.
     void removed(std::string_view channel, base::seq upto) const;

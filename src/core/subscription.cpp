@@ -114,7 +114,7 @@ void subscription::refuse(base::reset_reason reason) {
 }
 
 bool subscription::removed(base::seq upto) {
-    if (begins_at_start_ || upto <= std::max(cursor_, forgiven_)) {
+    if (refused_ || begins_at_start_ || upto <= std::max(cursor_, forgiven_)) {
         return false;
     }
     refuse(base::reset_reason::trimmed);
@@ -122,33 +122,46 @@ bool subscription::removed(base::seq upto) {
 }
 
 bool subscription::good_upto(base::seq seq, base::reset_reason otherwise) {
-    if (begins_at_start_ || cursor_ <= seq) {
+    const base::seq shared = std::max<base::seq>(seq, 0);
+    forgiven_ = std::min(forgiven_, shared);
+    if (cursor_ <= seq) {
         return false;
     }
-    refuse(otherwise);
+    if (!begins_at_start_ && !(window_ && window_->acked() <= seq)) {
+        refused_ = otherwise;
+    }
+    if (window_) {
+        // Also before a reset: acknowledgements that are under way are of the log as it was.
+        window_->lose_after(shared, cursor_);
+    }
+    cursor_ = shared;
+    live_ = false;
     return true;
 }
 
 void subscription::reset_to(base::seq head) {
+    if (window_) {
+        window_->restart_at(head, cursor_);
+    }
     cursor_ = head;
     forgiven_ = 0;
     refused_.reset();
     waiting_ = false;
     live_ = true;
-    if (window_) {
-        // Also what is above the head: a failover may have taken it back.
-        window_->clear();
-    }
 }
 
-bool subscription::ack(base::seq seq) {
+std::optional<base::seq> subscription::ack(base::seq seq) {
+    if (!window_) {
+        return std::nullopt;
+    }
     if (seq > cursor_) {
-        return false;
+        if (seq > window_->lost_upto()) {
+            return std::nullopt;
+        }
+        seq = window_->kept_upto();
     }
-    if (window_) {
-        window_->ack(seq);
-    }
-    return true;
+    window_->ack(seq);
+    return seq;
 }
 
 } // namespace core

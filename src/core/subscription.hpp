@@ -31,8 +31,11 @@ public:
     /// is no reason for a reset.
     static subscription from_start(base::seq cursor = 0);
 
-    /// From here on at most `most` messages may be unacknowledged.
-    void limit_unacknowledged(std::uint32_t most) { window_ = std::make_unique<window>(most); }
+    /// It is a consumer's, which has acknowledged everything up to the cursor; from here on at most
+    /// `most` messages may be unacknowledged.
+    void limit_unacknowledged(std::uint32_t most) {
+        window_ = std::make_unique<window>(most, cursor_);
+    }
 
     base::seq cursor() const { return cursor_; }
     bool live() const { return live_; }
@@ -80,8 +83,10 @@ public:
     /// Messages of the channel up to `upto` are gone; they were never handed on by this shard.
     /// True when that makes a reset necessary.
     bool removed(base::seq upto);
-    /// The log is another one now, in which the cursors so far are good up to `seq`. True when
-    /// that makes a reset necessary.
+    /// The log is another one now, in which numbers so far are good up to `seq` (below 0: none).
+    /// A cursor beyond makes a reset necessary; a consumer's only if what it has acknowledged is
+    /// beyond, else it goes back to there, since all it lacks is in the present log. True when it
+    /// is to be pumped. Pages asked for before are of no use, which the caller has to see to.
     bool good_upto(base::seq seq, base::reset_reason otherwise);
     /// It is live from `head`, also where that is below the cursor of a log that is no more.
     void reset_to(base::seq head);
@@ -91,8 +96,9 @@ public:
     /// Whether only an acknowledgement lets it go on.
     bool window_full() const { return window_ && window_->room() == 0; }
 
-    /// Everything up to `seq` is acknowledged. False when that goes beyond what was sent.
-    bool ack(base::seq seq);
+    /// Acknowledges everything up to `seq`. Returns what that is in the present log, or nothing
+    /// when `seq` goes beyond what was sent.
+    std::optional<base::seq> ack(base::seq seq);
 
 private:
     subscription(base::seq cursor, bool live) : cursor_(cursor), live_(live) {}

@@ -3,7 +3,7 @@
 #include "base/seq.hpp"
 
 #include <chrono>
-#include <cstddef>
+#include <optional>
 
 namespace core {
 
@@ -14,14 +14,30 @@ namespace core {
 /// connections, so the position survives their loss.
 class tailer {
 public:
+    using time_point = std::chrono::steady_clock::time_point;
+
+    /// How a page ended; messages and removals are in order of seq.
+    struct page_end {
+        base::seq message = 0;      ///< the last one; 0: none
+        base::seq removal = 0;      ///< the last one; 0: none
+        bool more_messages = false; ///< than the limit took
+        bool more_removals = false; ///< than the limit took
+    };
+
     base::seq position() const { return position_; }
+    /// Nothing is to be read before the next ring.
     bool caught_up() const { return !dirty_; }
+    /// The last page read went to the log's end. More may have rung since, so under load this holds
+    /// where caught_up() hardly ever does.
+    bool at_end() const { return at_end_; }
+    /// How long a message may have waited to be read: since the oldest ring without an answer.
+    std::chrono::steady_clock::duration lag(time_point now) const;
 
     /// The log begins here: at start, or when the log was replaced.
     void start_at(base::seq position);
 
     /// The doorbell rang, or the poll timer ran out.
-    void ring() { dirty_ = true; }
+    void ring(time_point now);
 
     /// LISTEN stands (again) while the log ends at `head`: what was committed until then may have
     /// rung unheard, so it is read from the position on.
@@ -35,18 +51,21 @@ public:
     /// Marks the rings so far as answered.
     int begin_read();
 
-    /// The page asked for: `last` is the last seq it settles, of a message or of removed ones;
-    /// 0 for none.
-    void end_read(base::seq last, bool more);
+    /// The page asked for is there. Returns up to which seq it is exact: messages above are not to
+    /// be handed on, they come again with the next page.
+    base::seq end_read(const page_end& page);
 
     /// The read failed; it is to be made again.
-    void fail_read() { dirty_ = true; }
+    void fail_read();
 
 private:
     base::seq position_ = 0;
     int limit_ = 256;
     int empty_in_a_row_ = 0;
     bool dirty_ = true;
+    bool at_end_ = false;
+    std::optional<time_point> rung_at_;     ///< the first ring since the last read began
+    std::optional<time_point> reading_for_; ///< the oldest one that reads have not answered yet
 };
 
 } // namespace core

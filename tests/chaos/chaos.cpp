@@ -7,8 +7,10 @@
 #include "tests/chaos/client.hpp"
 #include "tests/chaos/faults.hpp"
 #include "tests/chaos/network.hpp"
+#include "tests/chaos/report.hpp"
 #include "tests/chaos/writer.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/private_network.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -215,15 +217,12 @@ private:
     void settle();
     void compare();
     void keep_logs();
-    void report();
+    result results() const;
     int verdict() const;
-    std::string missing() const;
 
     options options_;
     dice random_;
     world world_;
-    bool private_network_ = false;
-    bool with_cuts_ = false;
     std::unique_ptr<support::postgres_server> server_;
     std::unique_ptr<support::database> database_;
     std::vector<std::unique_ptr<instance>> daemons_;
@@ -248,7 +247,7 @@ int run::perform() {
     settle();
     compare();
     keep_logs();
-    report();
+    report(world_, results());
     return verdict();
 }
 
@@ -261,11 +260,11 @@ void run::abandon() {
 }
 
 void run::set_up() {
-    private_network_ = enter_private_network();
-    with_cuts_ = private_network_ && can_cut();
+    const bool private_network = support::enter_private_network().empty();
+    const bool with_cuts = private_network && can_cut();
     server_ = std::make_unique<support::postgres_server>(
         support::server_options{.tcp = true, .fsync = true});
-    if (private_network_) {
+    if (private_network) {
         keep_free(server_->tcp_port());
     }
     database_ = std::make_unique<support::database>(*server_, support::database::content::empty);
@@ -297,7 +296,7 @@ void run::set_up() {
     if (options_.sabotage == "sequence") {
         use_a_plain_sequence(db);
     }
-    faults_ = std::make_unique<faults>(world_, *server_, database_->name(), daemons_, with_cuts_,
+    faults_ = std::make_unique<faults>(world_, *server_, database_->name(), daemons_, with_cuts,
                                        random_.bits());
 }
 
@@ -437,94 +436,12 @@ void run::keep_logs() {
     }
 }
 
-void line(const std::string& what, std::uint64_t count) {
-    std::printf("  %-34s %12llu\n", what.c_str(), static_cast<unsigned long long>(count));
-}
-
-void run::report() {
-    const counters& count = world_.count;
-    std::printf("messages\n");
-    line("rows in the table", rows_);
-    line("transactions of 12 SQL writers", count.transactions);
-    line("  committed late", count.late_commits);
-    line("  rolled back", count.rollbacks);
-    line("  broken off by a fault", count.lost_transactions);
-    line("  rows of 60 KB tried", count.large_rows);
-    line("published by clients", count.publishes);
-    line("  sent again by id", count.publishes_repeated);
-    line("  receipts that say duplicate", count.duplicates);
-    std::printf("deliveries\n");
-    line("to " + std::to_string(followers_.size()) + " followers", count.to_followers);
-    line("to " + std::to_string(consumers_.size()) + " consumers", count.to_consumers);
-    line("  again, unacknowledged", count.to_consumers_again);
-    line("  acknowledgements", count.acknowledged);
-    line("  windows filled", count.windows_filled);
-    std::printf("faults\n");
-    for (std::size_t i = 0; i < fault_count; ++i) {
-        const auto what = static_cast<fault>(i);
-        if (faults_->possible(what)) {
-            line(std::string(name_of(what)), faults_->happened(what));
-        } else {
-            std::printf("  %-34s %12s\n", std::string(name_of(what)).c_str(), "left out");
-        }
-    }
-    if (!with_cuts_) {
-        std::printf("  (cutting LISTEN needs root, a network namespace and iptables)\n");
-    }
-    std::printf("clients\n");
-    line("reset their socket", count.aborted);
-    line("closed their socket", count.closed);
-    line("were closed by a daemon", count.sent_away);
-    line("lost their daemon", count.cut_off);
-    line("could not get in", count.not_let_in);
-    line("came back on the other daemon", count.moved);
-    line("left a channel and came back", count.unsubscribed);
-    line("stopped reading for a while", count.slow);
-    line("began at the start", count.begun_at_start);
-    line("began far back", count.begun_far_back);
-    std::printf("  %-34s %10.1f s\n", "all had caught up after", caught_up_in_);
-    std::printf("promises\n");
-    for (std::size_t i = 0; i < static_cast<std::size_t>(offence::count); ++i) {
-        const auto what = static_cast<offence>(i);
-        line(std::string(name_of(what)), world_.found.count(what));
-    }
-    for (std::size_t i = 0; i < static_cast<std::size_t>(offence::count); ++i) {
-        const auto what = static_cast<offence>(i);
-        for (const std::string& text : world_.found.first(what)) {
-            std::printf("%s: %s\n", std::string(name_of(what)).c_str(), text.c_str());
-        }
-    }
-}
-
-/// What must have happened for the run to prove anything.
-std::string run::missing() const {
-    const counters& count = world_.count;
-    std::string text;
-    const auto need = [&](std::uint64_t number, std::string_view name) {
-        if (number == 0) {
-            text += (text.empty() ? "" : ", ") + std::string(name);
-        }
-    };
-    for (std::size_t i = 0; i < fault_count; ++i) {
-        const auto what = static_cast<fault>(i);
-        need(faults_->possible(what) ? faults_->happened(what) : 1, name_of(what));
-    }
-    need(count.late_commits, "late commits");
-    need(count.rollbacks, "rollbacks");
-    need(count.large_rows, "large rows");
-    need(count.publishes_repeated, "publishes sent again");
-    need(count.aborted, "sockets reset");
-    need(count.closed, "sockets closed");
-    need(count.sent_away, "sockets closed by a daemon");
-    need(count.cut_off, "sockets lost with a daemon");
-    need(count.moved, "resumes on the other daemon");
-    need(count.slow, "slow clients");
-    need(count.begun_at_start, "clients that begin at the start");
-    if (options_.consumers) {
-        need(count.to_consumers_again, "messages that came to a consumer again");
-        need(count.windows_filled, "full windows");
-    }
-    return text;
+result run::results() const {
+    return {.faults = *faults_,
+            .rows = rows_,
+            .followers = followers_.size(),
+            .consumers = consumers_.size(),
+            .caught_up_in = caught_up_in_};
 }
 
 int run::verdict() const {
@@ -539,7 +456,7 @@ int run::verdict() const {
         std::printf("verdict: BROKEN, seed %llu\n", seed);
         return broken;
     }
-    if (const std::string what = missing(); !what.empty()) {
+    if (const std::string what = missing(world_, results()); !what.empty()) {
         std::printf("verdict: proves nothing, seed %llu: there were no %s\n", seed, what.c_str());
         return proves_nothing;
     }

@@ -20,6 +20,8 @@ namespace {
 constexpr milliseconds cut_time{12'000};
 /// server.drain_timeout and what else a busy machine needs.
 constexpr std::chrono::seconds drain_patience{20};
+/// For another try, where something sat on the port.
+constexpr std::chrono::seconds start_patience{3};
 
 /// Below those the kernel gives to outgoing connections: one of these could sit on the port, or
 /// even connect to itself, while the daemon is away.
@@ -81,16 +83,19 @@ instance::~instance() {
 }
 
 void instance::start() {
-    for (int attempt = 0; attempt < 5; ++attempt) {
+    std::string why;
+    const bool started = support::eventually(start_patience, [&] {
         now_ = std::make_unique<support::daemon>(options_);
         if (now_->port() == port_) {
-            return;
+            return true;
         }
-        std::fprintf(stderr, "daemon %zu did not start:\n%s\n", number_, now_->log().c_str());
+        why = now_->log();
         bury();
-        std::this_thread::sleep_for(milliseconds(300));
+        return false;
+    });
+    if (!started) {
+        throw std::runtime_error("a daemon does not start again:\n" + why);
     }
-    throw std::runtime_error("a daemon does not start again");
 }
 
 std::optional<int> instance::ended() {
@@ -198,12 +203,11 @@ bool faults::end_daemon(int signal) {
     }
     say("signal " + std::to_string(signal) + " for daemon " + std::to_string(number));
     one.signal(signal);
-    const auto deadline = steady::now() + drain_patience;
     std::optional<int> code;
-    while (!(code = one.ended()) && steady::now() < deadline) {
+    support::eventually(drain_patience, [&] {
         make_repairs(false); // one that is stopped must go on to hear SIGTERM
-        std::this_thread::sleep_for(milliseconds(2));
-    }
+        return (code = one.ended()).has_value();
+    });
     const int wanted = signal == SIGTERM ? 0 : 128 + signal;
     if (code != wanted) {
         world_.found.add(offence::daemon_died,

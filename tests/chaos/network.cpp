@@ -1,14 +1,9 @@
 #include "tests/chaos/network.hpp"
 
-#include <array>
-#include <cstring>
+#include <cerrno>
 #include <fcntl.h>
 #include <fstream>
-#include <net/if.h>
-#include <sched.h>
 #include <string>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -51,20 +46,6 @@ bool change_rules(const char* verb, int port) {
 }
 
 } // namespace
-
-bool enter_private_network() {
-    if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
-        return false;
-    }
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ifreq loopback{};
-    std::strncpy(loopback.ifr_name, "lo", IFNAMSIZ - 1);
-    bool up = ioctl(fd, SIOCGIFFLAGS, &loopback) == 0;
-    loopback.ifr_flags = static_cast<short>(loopback.ifr_flags | IFF_UP);
-    up = up && ioctl(fd, SIOCSIFFLAGS, &loopback) == 0;
-    close(fd);
-    return up;
-}
 
 bool can_cut() {
     return run({"iptables", "-w", "-L", "INPUT", "-n"});

@@ -2,11 +2,7 @@
 
 namespace chaos {
 
-/// Moves this process, before it has threads, into a network of its own with nothing but a loopback
-/// interface, so that its packets can be dropped without anybody else noticing. False: not allowed.
-bool enter_private_network();
-
-/// Whether packets can be dropped here.
+/// Whether packets can be dropped here (in a private network only).
 bool can_cut();
 
 /// From now on every packet from and to this TCP port is dropped, without a word to either end.

@@ -96,9 +96,7 @@ TEST_F(Consumer, WhatIsNotAcknowledgedComesAgainAfterTheClientIsGone) {
 
 TEST_F(Consumer, WhatIsNotAcknowledgedComesAgainAfterTheDaemonWasKilled) {
     const auto all = add(db, "jobs", 10);
-    herald_client client(daemon.port());
-    client.subscribe("jobs", as("invoices") + from_start);
-    client.next_seqs(10);
+    herald_client client = consumer_given(daemon, "jobs", "invoices", 10);
     client.socket.send(ack("jobs", all[3]));
     ASSERT_TRUE(progress_is(db, "jobs", "invoices", all[3]));
     client.socket.send(ack("jobs", all[6]));
@@ -248,9 +246,7 @@ TEST_F(Consumer, AcksThatAreWrongAreAnsweredAndChangeNothing) {
 
 TEST_F(Consumer, AnAckIsAnsweredOnlyWhereItHasARef) {
     const auto all = add(db, "jobs", 3);
-    herald_client client(daemon.port());
-    client.subscribe("jobs", as("invoices") + from_start);
-    client.next_seqs(3);
+    herald_client client = consumer_given(daemon, "jobs", "invoices", 3);
     client.socket.send(ack("jobs", all[0]));
     client.socket.send(ack("jobs", all[1], "\"two\""));
     EXPECT_EQ(*client.next("ok").text, R"({"type":"ok","ref":"two"})");
@@ -382,9 +378,7 @@ TEST_F(Consumer, ProgressIsWrittenWhenTheDaemonDrains) {
 /// The statement is under way when nothing else keeps the daemon alive.
 TEST_F(Consumer, TheDrainWaitsForAWriteThatIsUnderWay) {
     const auto all = add(db, "jobs", 3);
-    herald_client client(daemon.port());
-    client.subscribe("jobs", as("invoices") + from_start);
-    client.next_seqs(3);
+    herald_client client = consumer_given(daemon, "jobs", "invoices", 3);
     auto holder = db.connect();
     holder.exec("begin; lock table queue.consumer in share row exclusive mode");
     client.call(ack("jobs", all[1], "1"), "ok");
@@ -441,9 +435,7 @@ TEST(ConsumerFaults, ProgressSurvivesARestartOfPostgresBetweenAckAndWrite) {
     database db(server);
     support::daemon daemon({.dsn = db.conninfo()});
     const auto all = add(db, "jobs", 10);
-    herald_client client(daemon.port());
-    client.subscribe("jobs", as("invoices") + from_start);
-    client.next_seqs(10);
+    herald_client client = consumer_given(daemon, "jobs", "invoices", 10);
 
     client.socket.send(ack("jobs", all[2]));
     server.restart("immediate");

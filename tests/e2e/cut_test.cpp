@@ -2,20 +2,13 @@
 // In a network namespace of its own, so that the rules reach nothing else; hence a binary of its
 // own.
 #include "tests/support/messages.hpp"
+#include "tests/support/private_network.hpp"
 
-#include <arpa/inet.h>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <map>
-#include <net/if.h>
-#include <sched.h>
 #include <set>
 #include <string>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace {
 
@@ -34,27 +27,14 @@ bool iptables(const std::string& rule) {
     return std::system(("iptables -w " + rule + " > /dev/null 2>&1").c_str()) == 0;
 }
 
-/// A network of our own with nothing but lo; before any thread or server is started.
+/// A network of our own, before any thread or server is started.
 std::string enter_own_network() {
-    if (geteuid() != 0) {
-        return "only root may have a network of its own";
+    std::string why_not = enter_private_network();
+    if (why_not.empty() &&
+        (!iptables("-A INPUT -p tcp --sport 1 -j DROP") || !iptables("-F INPUT"))) {
+        why_not = "iptables is not installed or not permitted";
     }
-    if (unshare(CLONE_NEWNET) != 0) {
-        return "unshare(CLONE_NEWNET): " + std::string(std::strerror(errno));
-    }
-    const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ifreq request{};
-    std::strncpy(request.ifr_name, "lo", IFNAMSIZ);
-    request.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
-    const bool up = ioctl(any, SIOCSIFFLAGS, &request) == 0;
-    close(any);
-    if (!up) {
-        return "lo can't be brought up: " + std::string(std::strerror(errno));
-    }
-    if (!iptables("-A INPUT -p tcp --sport 1 -j DROP") || !iptables("-F INPUT")) {
-        return "iptables is not installed or not permitted";
-    }
-    return {};
+    return why_not;
 }
 
 std::string id_of(int n) {

@@ -255,7 +255,75 @@ TEST_F(FailoverLosing, ASlowClientIsResetWhereItStands) {
     EXPECT_EQ(slow.next_seqs(20), fresh);
 }
 
-TEST_F(FailoverLosing, AConsumerGoesOnFromWhatTheNewPrimaryKnows) {
+/// Two consumers with messages unacknowledged on both sides of the boundary.
+class FailoverOfConsumers : public FailoverLosing {
+protected:
+    std::unique_ptr<herald_client> worker; ///< has a window that takes everything
+    std::unique_ptr<herald_client> full;   ///< has one of eight
+    seqs jobs;                             ///< that the standby has
+    seqs gone;                             ///< that are lost
+
+    void lose_jobs() {
+        worker = std::make_unique<herald_client>(daemon.port());
+        full = std::make_unique<herald_client>(daemon.port());
+        worker->subscribe("jobs", as("w", 200));
+        full->subscribe("jobs", as("f", 8));
+        jobs = add(db, "jobs", 6);
+        EXPECT_EQ(worker->next_seqs(6), jobs);
+        EXPECT_EQ(full->next_seqs(6), jobs);
+        worker->call(ack("jobs", jobs[1], "1"), "ok");
+        ASSERT_TRUE(eventually(2s, [&] { return acked(db, "jobs", "w") == jobs[1]; }));
+        lose(50);
+        gone = add(db, "jobs", 30);
+        EXPECT_EQ(worker->next_seqs(30), gone);
+        EXPECT_EQ(full->next_seqs(2), upto(gone, 2));
+    }
+};
+
+TEST_F(FailoverOfConsumers, TheyGoOnBehindTheBoundaryWithoutAReset) {
+    lose_jobs();
+    fail_over();
+    for (herald_client* const client : {worker.get(), full.get()}) {
+        EXPECT_EQ(client->next("epoch").at("epoch"), epoch_now());
+        EXPECT_EQ(client->next("live").number("seq"), boundary()) << "its cursor now";
+    }
+    // It was under way when the messages were lost.
+    worker->call(ack("jobs", gone.back(), "2"), "ok");
+    EXPECT_EQ(worker->call(ack("jobs", lost.back() + 1'000, "3"), "error").at("code"), "malformed");
+    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "jobs", "w") == boundary(); }))
+        << "all that is left of what it acknowledged";
+
+    const auto fresh = add_the_same_numbers(*promoted, "jobs");
+    EXPECT_EQ(worker->next_seqs(100), fresh) << "other messages with the same numbers";
+    EXPECT_EQ(full->next_seqs(2), upto(fresh, 2)) << "beside the six it still has";
+    EXPECT_TRUE(quiet(*full));
+    full->call(ack("jobs", fresh[1], "4"), "ok");
+    EXPECT_EQ(full->next_seqs(8), from(upto(fresh, 10), 2));
+    worker->call(ack("jobs", fresh[9], "5"), "ok");
+    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "jobs", "w") == fresh[9]; }));
+    EXPECT_EQ(resets(daemon, "epoch"), 1) << "only that of `beyond`";
+    EXPECT_EQ(resets(daemon, "ahead") + resets(daemon, "trimmed"), 0);
+}
+
+/// A reset would have passed over what is committed before the daemon has found the new primary.
+TEST_F(FailoverOfConsumers, TheyGetWhatWasCommittedBeforeTheDaemonCame) {
+    lose_jobs();
+    seqs fresh;
+    fail_over([&](connection& there) { fresh = add_the_same_numbers(there, "jobs"); });
+    EXPECT_EQ(worker->next("epoch").at("epoch"), epoch_now());
+    EXPECT_EQ(worker->next_seqs(100), fresh);
+    EXPECT_EQ(full->next_seqs(2), upto(fresh, 2));
+    EXPECT_TRUE(quiet(*full));
+    worker->call(ack("jobs", fresh[9], "1"), "ok");
+    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "jobs", "w") == fresh[9]; }));
+    full->socket.abort();
+    herald_client again(daemon.port());
+    again.subscribe("jobs", as("f", 8));
+    EXPECT_EQ(again.next_seqs(8), upto(seqs_of(*promoted, "jobs"), 8)) << "it acknowledged nothing";
+    EXPECT_EQ(resets(daemon, "epoch"), 1) << "only that of `beyond`";
+}
+
+TEST_F(FailoverLosing, AConsumerThatAcknowledgedWhatIsLostIsReset) {
     herald_client worker(daemon.port());
     worker.subscribe("beyond", as("w", 200));
     herald_client patient(daemon.port());

@@ -152,4 +152,27 @@ TEST(Faults, ADroppedRowDoesNotStopTheOthers) {
     EXPECT_EQ(client.next("message").at("data"), "1");
 }
 
+/// Not when the next attempt to connect is over, which comes ever later.
+TEST(Faults, WhileTheDatabaseIsAwayRequestsAreAnsweredInFiveSeconds) {
+    support::postgres_server server;
+    support::database db(server);
+    support::daemon daemon({.dsn = db.conninfo()});
+    server.stop("immediate");
+    herald_client client(daemon.port());
+    herald_client other(daemon.port());
+    for (int i = 0; i < 2; ++i) {
+        const auto begun = std::chrono::steady_clock::now();
+        client.socket.send(R"({"type":"history","ref":1,"channel":"a"})");
+        other.socket.send(R"({"type":"subscribe","ref":1,"channel":"a","consumer":"c"})");
+        for (herald_client* const each : {&client, &other}) {
+            EXPECT_EQ(each->next("error").at("code"), "unavailable");
+            EXPECT_LT(std::chrono::steady_clock::now() - begun, 5'500ms) << i;
+        }
+    }
+    server.start();
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        return client.call(R"({"type":"history","ref":2,"channel":"a"})").type() == "ok";
+    }));
+}
+
 } // namespace

@@ -28,6 +28,29 @@ std::int64_t expect_reset(herald_client& client, const std::string& channel,
     return reset.number("head");
 }
 
+/// What comes before a reset to `head` because of removed messages; `each` is called for each seq.
+template <class Each>
+seqs given_before_reset(herald_client& client, std::int64_t head, std::size_t most, Each each) {
+    seqs given;
+    while (true) {
+        const auto frame = client.next();
+        if (frame.type() == "reset") {
+            EXPECT_EQ(frame.at("reason"), "trimmed");
+            EXPECT_EQ(frame.number("head"), head);
+            return given;
+        }
+        given.push_back(frame.number("seq"));
+        each(given.back());
+        if (given.size() > most) {
+            ADD_FAILURE() << "no reset comes";
+            return given;
+        }
+    }
+}
+seqs given_before_reset(herald_client& client, std::int64_t head, std::size_t most) {
+    return given_before_reset(client, head, most, [](std::int64_t) {});
+}
+
 /// Live from the head: what comes now is given.
 void expect_live(database& db, herald_client& client, const std::string& channel) {
     for (const int count : {1, 2}) {
@@ -269,17 +292,7 @@ protected:
             all = add(db, "a", 400);
             remove(db, all[200]);
         });
-        seqs before;
-        while (true) {
-            const auto frame = client.next();
-            if (frame.type() == "reset") {
-                EXPECT_EQ(frame.at("reason"), "trimmed");
-                EXPECT_EQ(frame.number("head"), all.back());
-                break;
-            }
-            before.push_back(frame.number("seq"));
-            ASSERT_LT(before.size(), all.size());
-        }
+        const auto before = given_before_reset(client, all.back(), all.size());
         EXPECT_LE(before.size(), 200U) << "the gap is told before what comes after it";
         EXPECT_EQ(before, upto(all, before.size()));
         EXPECT_TRUE(quiet(client)) << "nothing up to the head";
@@ -365,6 +378,18 @@ protected:
         }
         return seen;
     }
+    /// What makes the log another one is no matter of what memory holds.
+    void expect_reset_by(const std::string& statement) {
+        herald_client quick(daemon.port());
+        fall_behind();
+        db.exec(statement);
+        quick.next("epoch");
+        const auto seen = read_on();
+        EXPECT_EQ(seen.reason, "epoch");
+        EXPECT_LT(seen.messages, all.size());
+        EXPECT_EQ(seen.head, all.back());
+        expect_live(db, slow, "a");
+    }
     bool from_table() const { return std::string(GetParam()) == "0"; }
 };
 
@@ -384,26 +409,11 @@ TEST_P(ResetBehind, RowsThatAreRemovedBeforeItsTurn) {
 }
 
 TEST_P(ResetBehind, TheLogIsTruncated) {
-    herald_client quick(daemon.port());
-    fall_behind();
-    db.exec("truncate queue.message");
-    quick.next("epoch");
-    const auto seen = read_on();
-    EXPECT_EQ(seen.reason, "epoch");
-    EXPECT_EQ(seen.head, all.back());
-    expect_live(db, slow, "a");
+    expect_reset_by("truncate queue.message");
 }
 
 TEST_P(ResetBehind, TheEpochIsReplaced) {
-    herald_client quick(daemon.port());
-    fall_behind();
-    db.exec("select queue.new_epoch()");
-    quick.next("epoch");
-    const auto seen = read_on();
-    EXPECT_EQ(seen.reason, "epoch");
-    EXPECT_LT(seen.messages, all.size());
-    EXPECT_EQ(seen.head, all.back());
-    expect_live(db, slow, "a");
+    expect_reset_by("select queue.new_epoch()");
 }
 
 INSTANTIATE_TEST_SUITE_P(Tails, ResetBehind, testing::Values("64MiB", "0"), [](const auto& tested) {
@@ -633,18 +643,8 @@ TEST_F(ResetConsumer, TrimmedBehindAFullWindow) {
     EXPECT_EQ(client.next_seqs(4), upto(all, 4));
     remove(db, all[6]);
     client.socket.send(ack("a", all[0]));
-    seqs given;
-    while (true) {
-        const auto frame = client.next();
-        if (frame.type() == "reset") {
-            EXPECT_EQ(frame.at("reason"), "trimmed");
-            EXPECT_EQ(frame.number("head"), all.back());
-            break;
-        }
-        given.push_back(frame.number("seq"));
-        client.socket.send(ack("a", given.back()));
-        ASSERT_LE(given.size(), 2U);
-    }
+    const auto given = given_before_reset(
+        client, all.back(), 2, [&](std::int64_t seq) { client.socket.send(ack("a", seq)); });
     EXPECT_EQ(given, from(upto(all, 4 + given.size()), 4));
     expect_moved("a", all.back());
     // What was under way before the reset holds no room in the window.
@@ -676,9 +676,7 @@ TEST_F(ResetConsumer, TruncatedWhileConnected) {
 TEST_F(ResetConsumer, TruncatedWhileAway) {
     const auto all = add(db, "a", 10);
     {
-        herald_client client(daemon.port());
-        client.subscribe("a", as("w") + from_start);
-        client.next_seqs(10);
+        herald_client client = consumer_given(daemon, "a", "w", 10);
         client.socket.send(ack("a", all[3]));
         expect_moved("a", all[3]);
     }

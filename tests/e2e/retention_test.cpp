@@ -1,4 +1,5 @@
 // Retention: old messages go, those a consumer still lacks stay, publishers don't notice.
+#include "tests/pg/roles.hpp"
 #include "tests/support/messages.hpp"
 
 #include <algorithm>
@@ -235,14 +236,7 @@ TEST(Retention, AMessageThatSomebodyLocksIsRemovedLater) {
 
 TEST(Retention, WithoutTheRightItSaysSoAndLives) {
     database db;
-    role herald(db, R"(
-        grant usage on schema queue to $role;
-        grant select, insert on queue.message to $role;
-        grant usage on sequence queue.message_seq to $role;
-        grant select on queue.log, queue.timeline, queue.trimmed, queue.consumer_lag to $role;
-        grant select, insert, update, delete on queue.consumer to $role;
-        grant execute on function queue.settle_first(), queue.current_epoch(), queue.head() to $role;
-    )");
+    role herald(db, grants::daemon);
     const auto a = add_old(db, "a", 3);
     support::daemon daemon(options(db.conninfo(herald.name())));
     EXPECT_TRUE(eventually(10s, [&] {

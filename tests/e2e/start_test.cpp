@@ -1,5 +1,6 @@
 // The command line, and what keeps the daemon from starting: each with its exit code and a message
 // that says what to do.
+#include "tests/pg/roles.hpp"
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/herald_client.hpp"
@@ -196,14 +197,7 @@ TEST(Start, GivesUpAfterStartTimeoutWhereOneIsSet) {
 
 TEST(Start, ARoleWithTheDocumentedGrantsIsEnough) {
     support::database db;
-    support::role herald(db, R"(
-        grant usage on schema queue to $role;
-        grant select, insert on queue.message to $role;
-        grant usage on sequence queue.message_seq to $role;
-        grant select on queue.log, queue.timeline, queue.trimmed, queue.consumer_lag to $role;
-        grant select, insert, update, delete on queue.consumer to $role;
-        grant execute on function queue.settle_first(), queue.current_epoch(), queue.head() to $role;
-    )");
+    support::role herald(db, grants::daemon);
     daemon one({.dsn = db.conninfo(herald.name())});
     support::herald_client client(one.port());
     client.subscribe("x");

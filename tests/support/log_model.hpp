@@ -54,12 +54,18 @@ private:
         bool removed = false;
     };
 
+    struct removal {
+        base::seq upto;
+        int channel;
+    };
+
     struct page {
         std::vector<row> rows;
-        std::map<int, base::seq> removed; ///< above the page's after
+        std::vector<removal> removed; ///< above the page's after, lowest first
         base::seq emptied = 0;
         int epoch = 0;
         bool more = false;
+        bool more_removed = false;
     };
 
     struct client {
@@ -71,7 +77,9 @@ private:
         int epoch_told = 0;
         bool begun = false;
         // For the comparison.
-        std::size_t window = 0; ///< 0: none
+        std::size_t window = 0;  ///< 0: none; else it is a consumer
+        base::seq acked = 0;     ///< a consumer's
+        base::seq lost_upto = 0; ///< it may acknowledge up to here what a failover has taken back
         std::set<base::seq> unacknowledged;
         std::set<base::seq> owed; ///< removed rows it was passed over, until a reset covers them
         base::seq exempt = 0;
@@ -136,7 +144,14 @@ private:
         const base::seq began_at = std::max<base::seq>(head() - draw(4), 0);
         std::erase_if(rows_, [&](const row& each) { return each.seq > began_at; });
         for (auto& [channel, seq] : trimmed_) {
-            seq = std::min(seq, began_at);
+            // The number of a message of this channel, so no two channels have the same.
+            base::seq left = 0;
+            for (const row& each : rows_) {
+                if (each.removed && each.channel == channel && each.seq <= seq) {
+                    left = each.seq;
+                }
+            }
+            seq = left;
         }
         emptied_ = std::min(emptied_, began_at);
         next_seq_ = began_at;
@@ -168,9 +183,12 @@ private:
         }
         for (const auto& [of, seq] : trimmed_) {
             if (seq > after && (!channel || of == *channel)) {
-                made.removed[of] = seq;
+                made.removed.push_back({seq, of});
             }
         }
+        std::ranges::sort(made.removed, {}, &removal::upto);
+        made.more_removed = static_cast<int>(made.removed.size()) >= limit;
+        made.removed.resize(std::min(made.removed.size(), static_cast<std::size_t>(limit)));
         return made;
     }
 
@@ -183,7 +201,7 @@ private:
         case 1:
         case 2:
             commit();
-            tailer_.ring();
+            tailer_.ring({});
             break;
         case 3:
             remove();
@@ -220,7 +238,7 @@ private:
         case 14:
             if (draw(4) == 0) {
                 truncate();
-                tailer_.ring();
+                tailer_.ring({});
             } else if (draw(3) == 0) {
                 fail_over();
                 tailer_.listening(head());
@@ -257,22 +275,24 @@ private:
             take_log();
             return;
         }
-        base::seq last = page.rows.empty() ? 0 : page.rows.back().seq;
-        if (!page.more) {
-            for (const auto& [channel, seq] : page.removed) {
-                last = std::max(last, seq);
-            }
-        }
-        tailer_.end_read(last, page.more);
-        for (const auto& [channel, seq] : page.removed) {
-            tail_.lacks(name(channel), seq);
+        core::tailer::page_end end;
+        end.message = page.rows.empty() ? 0 : page.rows.back().seq;
+        end.removal = page.removed.empty() ? 0 : page.removed.back().upto;
+        end.more_messages = page.more;
+        end.more_removals = page.more_removed;
+        const base::seq exact_upto = tailer_.end_read(end);
+        for (const removal& one : page.removed) {
+            tail_.lacks(name(one.channel), one.upto);
             for (client& each : clients_) {
-                if (each.state && each.channel == channel) {
-                    each.state->removed(seq);
+                if (each.state && each.channel == one.channel) {
+                    each.state->removed(one.upto);
                 }
             }
         }
         for (const row& each : page.rows) {
+            if (each.seq > exact_upto) {
+                break;
+            }
             position_ = each.seq;
             auto frame = std::make_shared<base::frame>(std::string(100, 'x'), 0, name(each.channel),
                                                        each.seq);
@@ -303,10 +323,26 @@ private:
             if (!each.state) {
                 continue;
             }
-            each.must_reset = each.must_reset || (!each.from_start && each.cursor > good);
             each.epoch_told = known_epoch_;
+            const base::seq given_upto = each.state->cursor();
             each.state->good_upto(good, base::reset_reason::epoch);
+            each.exempt = std::min(each.exempt, std::max<base::seq>(good, 0));
+            if (each.window > 0 && !each.must_reset && !each.from_start && each.acked <= good) {
+                go_back(each, good);
+            }
+            if (given_upto > good) {
+                each.lost_upto = std::max(each.lost_upto, given_upto);
+                each.acked = std::min(each.acked, std::max<base::seq>(good, 0));
+            }
+            each.must_reset = each.must_reset || (!each.from_start && each.cursor > good);
         }
+    }
+
+    /// A consumer lacks nothing that it can't be given: what is above `good` is other messages now.
+    static void go_back(client& one, base::seq good) {
+        one.cursor = std::min(one.cursor, good);
+        std::erase_if(one.unacknowledged, [&](base::seq seq) { return seq > good; });
+        std::erase_if(one.owed, [&](base::seq seq) { return seq > good; });
     }
 
     void subscribe(client& one) {
@@ -344,6 +380,8 @@ private:
             }
         }
         one.epoch_told = known_epoch_;
+        one.acked = one.cursor;
+        one.lost_upto = 0;
         if (one.window > 0) {
             one.state->limit_unacknowledged(static_cast<std::uint32_t>(one.window));
         }
@@ -363,6 +401,10 @@ private:
                 one.asked_epoch = known_epoch_;
                 return;
             } else if (auto* lost = std::get_if<core::subscription::find_head>(&step)) {
+                if (lost->reason == base::reset_reason::epoch && one.window > 0 &&
+                    !one.must_reset && emptied_ <= one.cursor) {
+                    broken("a consumer is reset for no reason");
+                }
                 one.wants_head = lost->reason;
                 return;
             } else if (auto* there = std::get_if<core::subscription::caught_up>(&step)) {
@@ -403,7 +445,7 @@ private:
     }
 
     void take_page(client& one, const page& page, base::seq upto) {
-        const auto removed = page.removed.empty() ? 0 : page.removed.begin()->second;
+        const auto removed = page.removed.empty() ? 0 : page.removed.back().upto;
         if (std::exchange(one.from_start, false)) {
             one.exempt = std::max(removed, page.emptied);
         }
@@ -425,6 +467,8 @@ private:
         one.exempt = 0;
         one.must_reset = false;
         one.unacknowledged.clear();
+        one.lost_upto = std::max(one.lost_upto, one.state->cursor());
+        one.acked = head();
         one.state->reset_to(head());
     }
 
@@ -432,14 +476,27 @@ private:
         if (!one.state) {
             return;
         }
-        const base::seq upto = one.cursor - draw(3);
-        if (!one.state->ack(upto)) {
+        if (one.window == 0) {
+            if (one.state->ack(one.cursor)) {
+                broken("an acknowledgement of what needs none is taken");
+            }
+            return;
+        }
+        const base::seq cursor = one.state->cursor();
+        const bool late = one.lost_upto > cursor && draw(2) == 1;
+        const base::seq upto = late ? one.lost_upto : std::max<base::seq>(one.cursor - draw(3), 0);
+        const auto acked = one.state->ack(upto);
+        if (!acked) {
             broken("an acknowledgement of what was sent is refused");
         }
-        if (one.state->ack(one.state->cursor() + 1)) {
+        if (upto <= cursor ? *acked != upto : *acked > cursor) {
+            broken("an acknowledgement counts for something else");
+        }
+        if (one.state->ack(std::max(one.state->cursor(), one.lost_upto) + 1)) {
             broken("an acknowledgement of what was not sent is taken");
         }
-        std::erase_if(one.unacknowledged, [&](base::seq seq) { return seq <= upto; });
+        one.acked = std::max(one.acked, *acked);
+        std::erase_if(one.unacknowledged, [&](base::seq seq) { return seq <= *acked; });
         pump(one);
     }
 
@@ -499,7 +556,7 @@ private:
         }
         tailer_.listening(head());
         for (int round = 0; round < 4'000 && !settled(); ++round) {
-            tailer_.ring();
+            tailer_.ring({});
             follow();
             while (pending_) {
                 follow();

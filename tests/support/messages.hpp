@@ -92,6 +92,15 @@ inline std::string unsubscribe(const std::string& channel) {
     return R"({"type":"unsubscribe","ref":9,"channel":)" + herald_client::quoted(channel) + "}";
 }
 
+/// A consumer's session that was given the `count` messages there are from the start.
+inline herald_client consumer_given(const daemon& daemon, const std::string& channel,
+                                    const std::string& consumer, std::size_t count) {
+    herald_client client(daemon.port());
+    client.subscribe(channel, as(consumer) + from_start);
+    client.next_seqs(count);
+    return client;
+}
+
 /// A consumer's progress in the table.
 template <class Database>
 std::optional<std::int64_t> acked(Database& db, const std::string& channel,

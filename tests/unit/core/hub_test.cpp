@@ -11,7 +11,11 @@
 namespace {
 
 struct recorder final : core::subscriber {
-    void offer(const base::frame_ptr& frame) override { seen.push_back(frame->seq()); }
+    void offer(std::span<const base::frame_ptr> frames) override {
+        for (const base::frame_ptr& each : frames) {
+            seen.push_back(each->seq());
+        }
+    }
     void removed(base::seq upto) override { removed_upto = upto; }
     std::vector<base::seq> seen;
     base::seq removed_upto = 0;
@@ -27,9 +31,12 @@ TEST(Hub, GivesAFrameToItsChannelOnly) {
     recorder news;
     hub.add("sports", sports);
     hub.add("news", news);
-    EXPECT_EQ(hub.fan_out(frame("sports", 1)), 1U);
-    EXPECT_EQ(hub.fan_out(frame("weather", 2)), 0U);
-    EXPECT_EQ(sports.seen, std::vector<base::seq>{1});
+    const std::vector<base::frame_ptr> both = {frame("sports", 1), frame("sports", 2)};
+    hub.fan_out(both);
+    hub.fan_out(std::vector{frame("weather", 3)});
+    EXPECT_EQ(sports.seen, (std::vector<base::seq>{1, 2}));
+    EXPECT_EQ(hub.subscriptions("sports"), 1U);
+    EXPECT_EQ(hub.subscriptions("weather"), 0U);
     EXPECT_TRUE(news.seen.empty());
 }
 
@@ -77,7 +84,8 @@ TEST(Hub, RandomOperationsAgreeWithAMap) {
             break;
         default:
             ++seq;
-            ASSERT_EQ(hub.fan_out(frame(channel, seq)), members.size());
+            ASSERT_EQ(hub.subscriptions(channel), members.size());
+            hub.fan_out(std::vector{frame(channel, seq)});
             for (const recorder& member : members) {
                 ASSERT_EQ(member.seen.back(), seq);
             }

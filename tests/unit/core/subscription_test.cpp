@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,12 @@ using core::subscription;
 
 base::frame_ptr frame(std::string channel, base::seq seq, std::size_t bytes = 10) {
     return std::make_shared<base::frame>(std::string(bytes, 'x'), 0, std::move(channel), seq);
+}
+
+/// After what the page is that it asks for; nothing where it asks for none.
+std::optional<base::seq> page_after(const subscription::step& step) {
+    const auto* const ask = std::get_if<subscription::read_page>(&step);
+    return ask == nullptr ? std::nullopt : std::optional(ask->after);
 }
 
 TEST(Subscription, LiveTakesWhatComesAndNothingTwice) {
@@ -50,8 +57,7 @@ TEST(Subscription, ReadsPagesWhereTheTailDoesNotReach) {
     tail.reset(100);
     auto one = subscription::behind_at(5);
     const auto step = one.next(tail, "a", 120, true);
-    ASSERT_TRUE(std::holds_alternative<subscription::read_page>(step));
-    EXPECT_EQ(std::get<subscription::read_page>(step).after, 5);
+    ASSERT_EQ(page_after(step), 5);
     EXPECT_EQ(std::get<subscription::read_page>(step).upto, 120);
     EXPECT_TRUE(std::holds_alternative<subscription::wait>(one.next(tail, "a", 120, true)))
         << "one page at a time";
@@ -72,9 +78,7 @@ TEST(Subscription, APageCutShortIsReadOnFromTheCut) {
     EXPECT_FALSE(one.take(9, true)) << "nothing may overtake the message that had no room";
     one.page_ends(100, false);
     EXPECT_EQ(one.cursor(), 7);
-    const auto step = one.next(tail, "a", 100, true);
-    ASSERT_TRUE(std::holds_alternative<subscription::read_page>(step));
-    EXPECT_EQ(std::get<subscription::read_page>(step).after, 7);
+    EXPECT_EQ(page_after(one.next(tail, "a", 100, true)), 7);
 }
 
 TEST(Subscription, ACursorAheadOfThisInstanceWaitsForItsMessage) {
@@ -99,8 +103,8 @@ TEST(Subscription, AFullWindowIsTheSameAsAFullOutbox) {
     EXPECT_FALSE(one.live());
     EXPECT_TRUE(one.window_full());
     EXPECT_TRUE(std::holds_alternative<subscription::wait>(one.next(tail, "a", 12, true)));
-    EXPECT_FALSE(one.ack(12)) << "it was not sent yet";
-    EXPECT_TRUE(one.ack(11));
+    EXPECT_EQ(one.ack(12), std::nullopt) << "it was not sent yet";
+    EXPECT_EQ(one.ack(11), 11);
     const auto step = one.next(tail, "a", 12, true);
     ASSERT_TRUE(std::holds_alternative<subscription::send>(step));
     EXPECT_EQ(std::get<subscription::send>(step).frame->seq(), 12);
@@ -182,6 +186,129 @@ TEST(Subscription, GoesOnInALogThatSharesItsCursor) {
     auto one = subscription::live_at(80);
     EXPECT_FALSE(one.good_upto(80, base::reset_reason::epoch));
     EXPECT_TRUE(one.live());
+}
+
+/// A consumer with room for `most` that was given `seqs`, live at the last one.
+subscription consumer_given(const std::vector<base::seq>& seqs, std::uint32_t most) {
+    auto one = subscription::live_at(seqs.front() - 1);
+    one.limit_unacknowledged(most);
+    for (const base::seq seq : seqs) {
+        EXPECT_TRUE(one.offer(seq, true)) << seq;
+    }
+    return one;
+}
+
+TEST(SubscriptionFailover, AConsumerGoesBackToWhereTheLogsPart) {
+    core::tail tail(1'000'000);
+    tail.reset(12);
+    auto one = consumer_given({11, 12, 13, 14}, 4);
+    EXPECT_EQ(one.ack(11), 11);
+    EXPECT_TRUE(one.good_upto(12, base::reset_reason::epoch)) << "it is to be pumped";
+    EXPECT_FALSE(one.live());
+    EXPECT_EQ(one.cursor(), 12) << "12 is the same message in both, and is still with the client";
+    auto step = one.next(tail, "a", 12, true);
+    ASSERT_TRUE(std::holds_alternative<subscription::caught_up>(step)) << "no reset";
+    EXPECT_EQ(std::get<subscription::caught_up>(step).seq, 12);
+    for (const base::seq again : {13, 14, 15}) {
+        EXPECT_TRUE(one.offer(again, true)) << again << ", another message now";
+    }
+    EXPECT_FALSE(one.offer(16, true)) << "12 to 15 are unacknowledged";
+    EXPECT_TRUE(one.window_full());
+    EXPECT_EQ(one.ack(15), 15);
+    EXPECT_FALSE(one.window_full());
+}
+
+TEST(SubscriptionFailover, WhatIsLostFillsNoWindow) {
+    auto one = consumer_given({11, 12, 13}, 3);
+    EXPECT_FALSE(one.offer(14, true));
+    ASSERT_TRUE(one.window_full());
+    EXPECT_TRUE(one.good_upto(11, base::reset_reason::epoch));
+    EXPECT_FALSE(one.window_full());
+}
+
+TEST(SubscriptionFailover, AConsumerWhoseAcksAreBeyondIsReset) {
+    core::tail tail(1'000'000);
+    auto one = consumer_given({11, 12, 13}, 4);
+    EXPECT_EQ(one.ack(13), 13);
+    EXPECT_TRUE(one.good_upto(12, base::reset_reason::epoch));
+    const auto step = one.next(tail, "a", 12, true);
+    ASSERT_TRUE(std::holds_alternative<subscription::find_head>(step));
+    EXPECT_EQ(std::get<subscription::find_head>(step).reason, base::reset_reason::epoch);
+}
+
+TEST(SubscriptionFailover, AConsumerOfALogThatIsNoMoreIsReset) {
+    core::tail tail(1'000'000);
+    auto one = subscription::live_at(0);
+    one.limit_unacknowledged(4);
+    EXPECT_TRUE(one.good_upto(-1, base::reset_reason::epoch));
+    EXPECT_TRUE(std::holds_alternative<subscription::find_head>(one.next(tail, "a", 12, true)));
+}
+
+/// The client acknowledges what it was given, before it has read that the log is another one.
+TEST(SubscriptionFailover, AnAckOfWhatIsLostCountsForWhatIsKept) {
+    auto one = consumer_given({11, 12, 13, 14}, 4);
+    one.good_upto(12, base::reset_reason::epoch);
+    EXPECT_EQ(one.ack(15), std::nullopt) << "never sent";
+    EXPECT_EQ(one.ack(14), 12);
+    EXPECT_EQ(one.ack(12), 12);
+    one.reset_to(12);
+    for (const base::seq again : {13, 14, 15, 16}) {
+        EXPECT_TRUE(one.offer(again, true)) << "nothing is unacknowledged";
+    }
+    EXPECT_EQ(one.ack(14), 14) << "given in this log";
+}
+
+TEST(SubscriptionFailover, AnAckThatCrossesAResetIsNoMistake) {
+    auto one = consumer_given({11, 12, 13, 14}, 4);
+    one.ack(13);
+    one.good_upto(12, base::reset_reason::epoch);
+    one.reset_to(12);
+    EXPECT_EQ(one.ack(14), 12);
+    EXPECT_EQ(one.ack(15), std::nullopt);
+}
+
+TEST(SubscriptionFailover, APageAskedForBeforeIsReadAgainFromTheNewPlace) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(50);
+    one.limit_unacknowledged(10);
+    one.next(tail, "a", 100, true);
+    one.page_begins(0, 0);
+    EXPECT_TRUE(one.take(60, true));
+    one.page_ends(100, true);
+    one.next(tail, "a", 100, true);
+    ASSERT_TRUE(one.waiting());
+    EXPECT_TRUE(one.good_upto(55, base::reset_reason::epoch));
+    EXPECT_TRUE(std::holds_alternative<subscription::wait>(one.next(tail, "a", 55, true)))
+        << "one page at a time, also when it will be thrown away";
+    one.failed();
+    EXPECT_EQ(page_after(one.next(tail, "a", 70, true)), 55);
+}
+
+/// Just before the oldest message that is kept is a number of the log, too.
+TEST(SubscriptionFailover, OneThatHasNotBegunBeginsNoLaterThanWhereTheLogsPart) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::from_start(80);
+    one.limit_unacknowledged(10);
+    one.next(tail, "a", 100, true);
+    EXPECT_TRUE(one.good_upto(70, base::reset_reason::epoch));
+    one.failed();
+    EXPECT_EQ(page_after(one.next(tail, "a", 100, true)), 70);
+    EXPECT_TRUE(one.page_begins(90, 0)) << "what was removed before it began";
+}
+
+TEST(SubscriptionFailover, WhatWasForgivenInALostPartIsNotForgivenInTheNewOne) {
+    core::tail tail(1'000);
+    tail.reset(100);
+    auto one = subscription::from_start();
+    one.next(tail, "a", 100, true);
+    EXPECT_TRUE(one.page_begins(90, 0));
+    EXPECT_TRUE(one.take(20, true));
+    one.page_ends(100, true);
+    EXPECT_FALSE(one.good_upto(70, base::reset_reason::epoch));
+    one.next(tail, "a", 100, true);
+    EXPECT_FALSE(one.page_begins(80, 0)) << "80 is another message now, and it was removed";
 }
 
 } // namespace
