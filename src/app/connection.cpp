@@ -97,8 +97,10 @@ ws::http_response refusal(const ws::http_request& request, const shard& shard) {
     return can;
 }
 
-asio::awaitable<void> run_session(shard& shard, const http_options& http, ws::http_door& door,
-                                  const ws::http_request& request) {
+/// The session goes on by itself: what the handshake needed is let go of, not kept as long as the
+/// session lives.
+asio::awaitable<void> begin_session(shard& shard, const http_options& http, ws::http_door& door,
+                                    const ws::http_request& request) {
     const std::string peer = door.peer();
     std::string subprotocol;
     if (std::ranges::find(request.subprotocols, wire::subprotocol) != request.subprotocols.end()) {
@@ -117,9 +119,11 @@ asio::awaitable<void> run_session(shard& shard, const http_options& http, ws::ht
         co_await socket->close(static_cast<std::uint16_t>(wire::close_code::refused),
                                std::move(reason));
     } else if (socket) {
-        // The session may outlive this coroutine by a page read under way; the place is free then.
         const auto one = std::make_shared<session>(shard, std::move(*socket), peer);
-        co_await one->run();
+        // The session may outlive its run() by a page read under way; the place is free then.
+        asio::co_spawn(shard.context(), one->run(),
+                       [one, &http](const std::exception_ptr&) { http.leave(); });
+        co_return;
     }
     http.leave();
 }
@@ -127,20 +131,24 @@ asio::awaitable<void> run_session(shard& shard, const http_options& http, ws::ht
 } // namespace
 
 asio::awaitable<void> serve_connection(shard& shard, const http_options& http,
-                                       ws::tcp_socket socket) {
+                                       ws::tcp_socket socket, ws::tls_context::pointer tls) {
     ws::door_options options;
     options.request_timeout = http.request_timeout;
+    options.tls = std::move(tls);
     ws::http_door door(std::move(socket), shard.turn(), options);
     while (true) {
         const auto request = co_await door.read();
         if (!request) {
+            if (const auto why = door.tls_failure()) {
+                shard.observer().observe(base::observed::tls_failed{door.peer(), why.message()});
+            }
             co_return;
         }
         ws::http_response response;
         if (request->path == "/ws") {
             response = refusal(*request, shard);
             if (response.status == 0 && http.enter()) {
-                co_await run_session(shard, http, door, *request);
+                co_await begin_session(shard, http, door, *request);
                 co_return;
             }
             if (response.status == 0) {

@@ -2,6 +2,7 @@
 
 #include "app/shard.hpp"
 #include "ws/net.hpp"
+#include "ws/tls_context.hpp"
 
 #include <functional>
 #include <string>
@@ -23,8 +24,8 @@ struct http_options {
 };
 
 /// One accepted connection: answers HTTP requests until it closes or becomes a session.
-/// Runs on the shard's thread; `http` must outlive it.
+/// Runs on the shard's thread; `http` must outlive it. `tls` null: plain TCP.
 asio::awaitable<void> serve_connection(shard& shard, const http_options& http,
-                                       ws::tcp_socket socket);
+                                       ws::tcp_socket socket, ws::tls_context::pointer tls);
 
 } // namespace app

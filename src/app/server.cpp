@@ -21,6 +21,7 @@ namespace app {
 namespace {
 
 constexpr std::chrono::milliseconds accept_pause{100};
+constexpr int exit_configuration = 78;
 
 std::size_t shard_count(unsigned threads) {
     return threads > 0 ? threads : std::max(std::thread::hardware_concurrency(), 1U);
@@ -62,6 +63,7 @@ server::server(const config::settings& settings, base::observer& observer,
       metrics_(metrics),
       drain_timeout_(settings.server.drain_timeout),
       max_sessions_(settings.server.max_sessions),
+      certificate_(settings.tls, observer),
       context_(1),
       tail_loop_(
           context_, database_options_of(settings), observer,
@@ -121,6 +123,9 @@ server::~server() = default;
 
 int server::run() {
     std::signal(SIGPIPE, SIG_IGN);
+    if (!certificate_.load()) {
+        return exit_configuration;
+    }
     for (const auto& shard : shards_) {
         shard->start();
     }
@@ -167,7 +172,8 @@ asio::awaitable<void> server::accept() {
         shard& to = *shards_[next++ % shards_.size()];
         auto socket = co_await acceptor_.accept(to.context());
         if (socket) {
-            asio::co_spawn(to.context(), serve_connection(to, http_, std::move(*socket)),
+            asio::co_spawn(to.context(),
+                           serve_connection(to, http_, std::move(*socket), certificate_.now()),
                            asio::detached);
         } else if (!stopping_ && socket.error() != asio::error::connection_aborted) {
             // Out of descriptors or memory: those who are connected go on, nothing spins.
@@ -187,6 +193,7 @@ asio::awaitable<void> server::watch_signals() {
         }
         if (number == SIGHUP) {
             observer_.observe(base::observed::reload_asked{});
+            certificate_.reload();
         } else if (stopping_) {
             // Asked twice: whoever asks wants it gone, not clean.
             std::_Exit(exit_code_ != 0 ? exit_code_ : 128 + number);

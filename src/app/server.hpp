@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/certificate.hpp"
 #include "app/connection.hpp"
 #include "app/consumers.hpp"
 #include "app/publisher.hpp"
@@ -32,7 +33,8 @@ public:
            const telemetry::metrics& metrics, const std::string& version);
     ~server();
 
-    /// Serves until SIGTERM, SIGINT or a start-up that can't succeed. Returns the exit code.
+    /// Serves until SIGTERM, SIGINT or a start-up that can't succeed. Returns the exit code: 78
+    /// where a setting can't be worked with.
     int run();
 
 private:
@@ -55,6 +57,7 @@ private:
     bool stopping_ = false;
     bool publishing_ = false;
     http_options http_;
+    certificate certificate_;
 
     asio::io_context context_; ///< the Postgres side, accepting and signals
     tail_loop tail_loop_;

@@ -100,7 +100,26 @@ struct accept_paused {
     std::string reason;
     std::chrono::milliseconds resume_in;
 };
+/// A client's TLS handshake failed, or took too long.
+struct tls_failed {
+    std::string address;
+    std::string reason;
+};
 struct reload_asked {};
+struct certificate_loaded {
+    std::string file;
+    std::chrono::sys_seconds expires;
+};
+/// A setting that reads well can't be worked with, so the daemon doesn't start.
+struct setting_unusable {
+    std::string key;
+    std::string reason;
+};
+/// As above at a reload: what was loaded before stays in use.
+struct reload_failed {
+    std::string key;
+    std::string reason;
+};
 struct draining {
     std::string reason;
 };
@@ -121,8 +140,9 @@ using observation =
                  observed::messages_removed, observed::page_read, observed::publish_batch,
                  observed::publish_latency, observed::session_opened, observed::session_closed,
                  observed::session_refused, observed::bad_frame, observed::accept_paused,
-                 observed::reload_asked, observed::draining, observed::drained,
-                 observed::internal_error>;
+                 observed::tls_failed, observed::reload_asked, observed::certificate_loaded,
+                 observed::setting_unusable, observed::reload_failed, observed::draining,
+                 observed::drained, observed::internal_error>;
 
 /// Owner: main. Thread: any (implementations lock or queue by themselves). Lifetime: the program's.
 struct observer {

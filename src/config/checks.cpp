@@ -56,4 +56,10 @@ std::string check_origins(const std::vector<std::string>& origins) {
     return {};
 }
 
+std::string check_ciphers(const std::string& ciphers) {
+    if (ciphers.empty() || !only(ciphers, "+-_!:@=."))
+        return "must be an OpenSSL cipher list, e.g. \"ECDHE+AESGCM\"; it is " + quoted(ciphers);
+    return {};
+}
+
 } // namespace config

@@ -14,6 +14,9 @@ std::string check_listen(const std::string& listen);
 /// Browsers send scheme://host[:port] without a path; anything else would never match.
 std::string check_origins(const std::vector<std::string>& origins);
 
+/// Whether a text could be an OpenSSL cipher list; which names there are only OpenSSL knows.
+std::string check_ciphers(const std::string& ciphers);
+
 template <typename T, typename Check>
 std::string set_checked(T& to, const value& from, Check check) {
     T read;

@@ -41,6 +41,16 @@ struct websocket_section {
     std::vector<std::string> allowed_origins; ///< empty: same origin only
 };
 
+enum class tls_version { v1_2, v1_3 };
+
+/// For what listens. The files are read where they are used: at start, and again on a reload.
+struct tls_section {
+    std::string certificate; ///< path of a PEM file; empty: no TLS
+    std::string key;         ///< path of a PEM file
+    tls_version min_version = tls_version::v1_2;
+    std::string ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20"; ///< for TLS 1.2
+};
+
 struct messages_section {
     std::size_t max_delivery = 16 * 1024 * 1024;
     std::size_t tail = 64 * 1024 * 1024;
@@ -59,6 +69,7 @@ struct log_section {
 
 struct settings {
     server_section server;
+    tls_section tls;
     postgres_section postgres;
     websocket_section websocket;
     messages_section messages;

@@ -22,6 +22,7 @@ const choices<log_level> levels{{"trace", log_level::trace},
                                 {"info", log_level::info},
                                 {"warn", log_level::warn},
                                 {"error", log_level::error}};
+const choices<tls_version> tls_versions{{"1.2", tls_version::v1_2}, {"1.3", tls_version::v1_3}};
 const choices<log_format> formats{{"text", log_format::text}, {"json", log_format::json}};
 
 template <typename Choice>
@@ -76,6 +77,20 @@ constexpr std::array table{
         [](settings& s, const value& v) {
             return set_integer(s.server.max_sessions, v, {1, 100'000'000});
         }},
+
+    key{"tls", "certificate", type::string,
+        "PEM file with the certificate and those between it and the root; empty: no TLS",
+        [](const settings& s) { return show(std::string_view(s.tls.certificate)); },
+        [](settings& s, const value& v) { return set(s.tls.certificate, v); }},
+    key{"tls", "key", type::string, "PEM file with the certificate's private key",
+        [](const settings& s) { return show(std::string_view(s.tls.key)); },
+        [](settings& s, const value& v) { return set(s.tls.key, v); }},
+    key{"tls", "min_version", type::string, "least version of TLS that is spoken: 1.2 or 1.3",
+        [](const settings& s) { return show_choice(s.tls.min_version, tls_versions); },
+        [](settings& s, const value& v) { return set_choice(s.tls.min_version, v, tls_versions); }},
+    key{"tls", "ciphers", type::string, "OpenSSL cipher list for TLS 1.2; those of 1.3 are fixed",
+        [](const settings& s) { return show(std::string_view(s.tls.ciphers)); },
+        [](settings& s, const value& v) { return set_checked(s.tls.ciphers, v, check_ciphers); }},
 
     key{"postgres", "dsn", type::string,
         "libpq conninfo or URI; empty: libpq's own environment (PGHOST, PGUSER, ...)",

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t largest_config = 1024 * 1024;
 constexpr std::size_t largest_dsn = 64 * 1024;
+constexpr std::size_t largest_pem = 1024 * 1024;
 
 /// A name from a file as it may stand in a problem: a quoted TOML key can hold anything.
 std::string name_of(const entry& from) {
@@ -54,6 +55,7 @@ public:
                    "variable may be empty to undo what a file sets)");
         else if (!postgres.dsn_file.empty())
             read_dsn(postgres);
+        check_tls(result_.values.tls);
         return std::move(result_);
     }
 
@@ -111,6 +113,22 @@ private:
         else
             refuse("postgres.dsn_file",
                    "the file \"" + printable(path, 200) + "\" " + content.problem);
+    }
+
+    /// What is in the files is for who uses them to say.
+    void check_tls(const tls_section& tls) {
+        if (tls.certificate.empty() != tls.key.empty()) {
+            const bool has_key = tls.certificate.empty();
+            refuse(has_key ? "tls.key" : "tls.certificate",
+                   std::string("is set without ") + (has_key ? "tls.certificate" : "tls.key") +
+                       "; both or neither");
+            return;
+        }
+        for (const auto& [key, path] :
+             {std::pair("tls.certificate", &tls.certificate), std::pair("tls.key", &tls.key)})
+            if (auto content = path->empty() ? file_content{} : read_file(*path, largest_pem);
+                !content.problem.empty())
+                refuse(key, "the file \"" + printable(*path, 200) + "\" " + content.problem);
     }
 
     loaded result_;

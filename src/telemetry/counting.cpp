@@ -145,7 +145,10 @@ counting::counting(prometheus::Registry& registry)
       progress_stored_(counter(registry, metric("pgherald_progress_stored_total"))),
       messages_removed_(counter(registry, metric("pgherald_messages_removed_total"))),
       accept_paused_(counter(registry, metric("pgherald_accept_paused_total"))),
+      tls_failures_(counter(registry, metric("pgherald_tls_failures_total"))),
       reloads_(counter(registry, metric("pgherald_reload_asked_total"))),
+      reload_failures_(counter(registry, metric("pgherald_reload_failures_total"))),
+      certificate_expiry_(gauges(registry, metric("pgherald_certificate_expiry_seconds")).Add({})),
       internal_errors_(counter(registry, metric("pgherald_internal_errors_total"))),
       page_read_(histogram(registry, metric("pgherald_page_read_seconds"), seconds)),
       publish_latency_(histogram(registry, metric("pgherald_publish_latency_seconds"), seconds)),
@@ -174,6 +177,10 @@ void counting::operator()(const base::observed::publish_batch& o) {
 
 void counting::operator()(const base::observed::publish_latency& o) {
     publish_latency_.Observe(in_seconds(o.took));
+}
+
+void counting::operator()(const base::observed::certificate_loaded& o) {
+    certificate_expiry_.Set(static_cast<double>(o.expires.time_since_epoch().count()));
 }
 
 void counting::operator()(const base::observed::session_closed& o) {

@@ -79,13 +79,17 @@ public:
     void operator()(const base::observed::session_refused& o);
     void operator()(const base::observed::bad_frame& o) { bad_frames_.count(o.code); }
     void operator()(const base::observed::accept_paused&) { accept_paused_.Increment(); }
+    void operator()(const base::observed::tls_failed&) { tls_failures_.Increment(); }
     void operator()(const base::observed::reload_asked&) { reloads_.Increment(); }
+    void operator()(const base::observed::certificate_loaded& o);
+    void operator()(const base::observed::reload_failed&) { reload_failures_.Increment(); }
     void operator()(const base::observed::internal_error&) { internal_errors_.Increment(); }
     // Steps of the daemon's own life: a log line, nothing to count.
     void operator()(const base::observed::started&) {}
     void operator()(const base::observed::listening&) {}
     void operator()(const base::observed::ready&) {}
     void operator()(const base::observed::schema_migrated&) {}
+    void operator()(const base::observed::setting_unusable&) {}
     void operator()(const base::observed::draining&) {}
     void operator()(const base::observed::drained&) {}
     // Shards count sessions by themselves.
@@ -104,7 +108,10 @@ private:
     prometheus::Counter& progress_stored_;
     prometheus::Counter& messages_removed_;
     prometheus::Counter& accept_paused_;
+    prometheus::Counter& tls_failures_;
     prometheus::Counter& reloads_;
+    prometheus::Counter& reload_failures_;
+    prometheus::Gauge& certificate_expiry_;
     prometheus::Counter& internal_errors_;
     prometheus::Histogram& page_read_;
     prometheus::Histogram& publish_latency_;

@@ -76,8 +76,22 @@ about about_of(const bad_frame&) {
 about about_of(const accept_paused&) {
     return {level::warn, "accept_paused", "accepting clients is paused"};
 }
+about about_of(const tls_failed&) {
+    return {level::debug, "tls_failed", "a TLS handshake failed"};
+}
 about about_of(const reload_asked&) {
-    return {level::info, "reload_asked", "a reload was asked for"};
+    return {level::info, "reload_asked",
+            "a reload was asked for: only the TLS certificate can be read again"};
+}
+about about_of(const certificate_loaded&) {
+    return {level::info, "certificate_loaded", "new connections get this TLS certificate"};
+}
+about about_of(const setting_unusable&) {
+    return {level::error, "setting_unusable", "can't start with this setting"};
+}
+about about_of(const reload_failed&) {
+    return {level::error, "reload_failed",
+            "the reload failed, what was loaded before stays in use"};
 }
 about about_of(const draining&) {
     return {level::info, "draining", "stopping: draining sessions"};
@@ -167,8 +181,20 @@ fields fields_of(const bad_frame& o) {
 fields fields_of(const accept_paused& o) {
     return {text("reason", o.reason), number("resume_in_ms", o.resume_in.count())};
 }
+fields fields_of(const tls_failed& o) {
+    return {text("address", o.address), text("reason", o.reason, longest_from_client)};
+}
 fields fields_of(const reload_asked&) {
     return {};
+}
+fields fields_of(const certificate_loaded& o) {
+    return {text("certificate", o.file), text("expires", timestamp(o.expires))};
+}
+fields fields_of(const setting_unusable& o) {
+    return {text("key", o.key), text("reason", o.reason)};
+}
+fields fields_of(const reload_failed& o) {
+    return {text("key", o.key), text("reason", o.reason)};
 }
 fields fields_of(const draining& o) {
     return {text("reason", o.reason)};

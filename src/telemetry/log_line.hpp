@@ -30,6 +30,9 @@ line line_of(const base::observation& what);
 
 using wall_time = std::chrono::system_clock::time_point;
 
+/// "2026-11-22T12:00:00.123Z"
+std::string timestamp(wall_time when);
+
 /// One line without its end: `2026-11-22T12:00:00.123Z info  message key=value ...`
 std::string as_text(const line& what, wall_time when);
 /// One JSON object: time, level, event, message, then the fields.

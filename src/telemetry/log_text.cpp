@@ -98,20 +98,6 @@ constexpr std::string_view name_of(level which) {
     return "error";
 }
 
-std::string timestamp(wall_time when) {
-    using namespace std::chrono;
-    const auto day = floor<days>(when);
-    const year_month_day date(day);
-    const hh_mm_ss time(floor<milliseconds>(when - day));
-    std::array<char, 64> text{};
-    const int size = std::snprintf(
-        text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", int(date.year()),
-        unsigned(date.month()), unsigned(date.day()), static_cast<int>(time.hours().count()),
-        static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
-        static_cast<int>(time.subseconds().count()));
-    return {text.data(), static_cast<std::size_t>(std::max(size, 0))};
-}
-
 /// Bare where it is one word that can't be taken for something else.
 bool needs_quotes(std::string_view text) {
     return text.empty() || text.find_first_of(" =\\\"") != text.npos;
@@ -136,6 +122,20 @@ std::string escaped(std::string_view text, std::size_t max) {
         at += next.size;
     }
     return safe;
+}
+
+std::string timestamp(wall_time when) {
+    using namespace std::chrono;
+    const auto day = floor<days>(when);
+    const year_month_day date(day);
+    const hh_mm_ss time(floor<milliseconds>(when - day));
+    std::array<char, 64> text{};
+    const int size = std::snprintf(
+        text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", int(date.year()),
+        unsigned(date.month()), unsigned(date.day()), static_cast<int>(time.hours().count()),
+        static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
+        static_cast<int>(time.subseconds().count()));
+    return {text.data(), static_cast<std::size_t>(std::max(size, 0))};
 }
 
 std::string as_text(const line& what, wall_time when) {

@@ -4,6 +4,7 @@
 #include "ws/handshake.hpp"
 #include "ws/outbox.hpp"
 #include "ws/socket_impl.hpp"
+#include "ws/transport.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -54,25 +55,30 @@ refusal refusal_for(const error_code& error) {
 class http_door::impl {
 public:
     impl(tcp_socket socket, flush_turn& turn, const door_options& options)
-        : socket_(std::move(socket)),
-          deadline_(socket_),
+        : transport_(std::move(socket), options.tls),
+          secured_(!transport_.is_secure()),
+          deadline_(transport_.tcp()),
           turn_(turn),
           options_(options),
           buffer_(options.max_header + max_body + read_at_once),
-          peer_(address_of(socket_)) {}
+          peer_(address_of(transport_.tcp())) {}
 
     const std::string& peer() const { return peer_; }
+    error_code tls_failure() const { return tls_failure_; }
     asio::awaitable<boost::system::result<http_request>> read();
     asio::awaitable<error_code> respond(http_response response);
     asio::awaitable<boost::system::result<socket>>
     upgrade(socket_options options, std::string subprotocol, std::string server_name);
 
 private:
+    asio::awaitable<error_code> secure();
     asio::awaitable<error_code> parse();
     asio::awaitable<error_code> refuse(refusal why);
     asio::awaitable<void> finish();
 
-    tcp_socket socket_;
+    transport transport_;
+    bool secured_; ///< nothing stands in the way of a request
+    error_code tls_failure_;
     deadline deadline_;
     flush_turn& turn_;
     door_options options_;
@@ -84,10 +90,12 @@ private:
 };
 
 asio::awaitable<boost::system::result<http_request>> http_door::impl::read() {
-    if (!socket_.is_open())
+    if (!transport_.tcp().is_open())
         co_return error_code(asio::error::eof);
     deadline_.start(options_.request_timeout, deadline::action::cancel);
-    const error_code error = co_await parse();
+    error_code error = co_await secure();
+    if (!error)
+        error = co_await parse();
     deadline_.stop();
     if (error)
         co_return error;
@@ -95,6 +103,22 @@ asio::awaitable<boost::system::result<http_request>> http_door::impl::read() {
     keeps_alive_ = request.keep_alive();
     is_head_ = request.method() == http::verb::head;
     co_return describe_request(request);
+}
+
+/// The TLS handshake, once. It shares its deadline with the first request.
+asio::awaitable<error_code> http_door::impl::secure() {
+    if (std::exchange(secured_, true))
+        co_return error_code();
+    auto [error, none] = co_await transport_.async_handshake(as_result);
+    if (!error)
+        co_return error;
+    const bool slow = deadline_.passed();
+    if (slow)
+        error = asio::error::timed_out;
+    if (slow || error.category() == tls_category())
+        tls_failure_ = error;
+    co_await finish(); // an alert is on its way
+    co_return error;
 }
 
 /// Reads until the parser is done. Answers what it can't take.
@@ -123,7 +147,7 @@ asio::awaitable<error_code> http_door::impl::parse() {
         if (!deadline_.passed()) {
             std::size_t count = 0;
             std::tie(error, count) =
-                co_await socket_.async_read_some(buffer_.prepare(read_at_once), as_result);
+                co_await transport_.async_read_some(buffer_.prepare(read_at_once), as_result);
             buffer_.commit(count);
         }
         if (begun && deadline_.passed()) {
@@ -132,7 +156,7 @@ asio::awaitable<error_code> http_door::impl::parse() {
         }
         if (error) {
             error_code ignored;
-            socket_.close(ignored);
+            transport_.tcp().close(ignored);
             co_return error;
         }
     }
@@ -161,7 +185,7 @@ asio::awaitable<error_code> http_door::impl::respond(http_response response) {
         answer.body() = std::move(response.body);
 
     deadline_.start(options_.request_timeout, deadline::action::close);
-    const auto [error, count] = co_await http::async_write(socket_, answer, as_result);
+    const auto [error, count] = co_await http::async_write(transport_, answer, as_result);
     deadline_.stop();
     if (error || !keeps_alive_)
         co_await finish();
@@ -169,19 +193,20 @@ asio::awaitable<error_code> http_door::impl::respond(http_response response) {
 }
 
 asio::awaitable<void> http_door::impl::finish() {
-    error_code ignored;
-    socket_.shutdown(tcp_socket::shutdown_send, ignored);
+    tcp_socket& tcp = transport_.tcp();
+    transport_.shutdown_send();
     deadline_.start(linger_time, deadline::action::close);
     buffer_.clear();
-    for (std::size_t discarded = 0; socket_.is_open() && discarded < linger_bytes;) {
+    for (std::size_t discarded = 0; tcp.is_open() && discarded < linger_bytes;) {
         const auto [error, count] =
-            co_await socket_.async_read_some(buffer_.prepare(read_at_once), as_result);
+            co_await tcp.async_read_some(buffer_.prepare(read_at_once), as_result);
         if (error)
             break;
         discarded += count;
     }
     deadline_.stop();
-    socket_.close(ignored);
+    error_code ignored;
+    tcp.close(ignored);
 }
 
 asio::awaitable<boost::system::result<socket>>
@@ -190,7 +215,8 @@ http_door::impl::upgrade(socket_options options, std::string subprotocol, std::s
     handshake.erase(http::field::expect); // a GET has nothing to continue with
     std::string already_read(static_cast<const char*>(buffer_.data().data()), buffer_.size());
     buffer_ = {};
-    auto core = std::make_shared<outbox_core>(std::move(socket_), turn_, std::move(already_read));
+    auto core =
+        std::make_shared<outbox_core>(std::move(transport_), turn_, std::move(already_read));
     auto inside = std::make_shared<socket::impl>(std::move(core), options);
     const auto error = co_await inside->accept(inside, handshake, subprotocol, server_name);
     if (error)
@@ -205,6 +231,10 @@ http_door::~http_door() = default;
 
 std::string http_door::peer() const {
     return impl_->peer();
+}
+
+error_code http_door::tls_failure() const {
+    return impl_->tls_failure();
 }
 
 asio::awaitable<boost::system::result<http_request>> http_door::read() {

@@ -3,6 +3,7 @@
 #include "ws/flush_turn.hpp"
 #include "ws/net.hpp"
 #include "ws/socket.hpp"
+#include "ws/tls_context.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -17,6 +18,7 @@ namespace ws {
 struct door_options {
     std::chrono::milliseconds request_timeout{10'000}; ///< for a whole request, however it trickles
     std::size_t max_header = 16 * 1024;
+    tls_context::pointer tls; ///< null: plain HTTP
 };
 
 /// One HTTP request, body ignored (a body longer than 4 KiB ends the connection).
@@ -41,7 +43,8 @@ struct http_response {
     std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// One accepted TCP connection before it is a WebSocket: reads requests, sends answers, upgrades.
+/// One accepted TCP connection before it is a WebSocket: does the TLS handshake where there is one,
+/// reads requests, sends answers, upgrades.
 /// Owner: app's coroutine for this connection. Thread: the shard's. Lifetime: that coroutine's.
 class http_door {
 public:
@@ -55,6 +58,10 @@ public:
     /// The next request. Broken, too large (431) or too slow requests are answered here and end in
     /// an error, as does the peer's closing.
     asio::awaitable<boost::system::result<http_request>> read();
+
+    /// After read() has failed: why the TLS handshake did. No error: it didn't, or the peer went
+    /// away.
+    error_code tls_failure() const;
 
     /// Sends the answer to the last request. Afterwards read() gives the next one, or an error
     /// where the connection doesn't stay open. HEAD gets no body.

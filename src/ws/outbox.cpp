@@ -39,7 +39,7 @@ struct outbox_core::waiter {
         : outbox(core),
           for_room(room),
           mark(bytes),
-          alarm(core.tcp_.get_executor(), asio::steady_timer::time_point::max()),
+          alarm(core.tcp().get_executor(), asio::steady_timer::time_point::max()),
           next(std::exchange(core.waiters_, this)) {}
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
@@ -59,10 +59,10 @@ struct outbox_core::waiter {
 };
 
 /// Keeps the outbox while the kernel is full. Destroyed without a call when the loop goes.
-struct outbox_core::writable_wait {
-    explicit writable_wait(std::shared_ptr<outbox_core> outbox) : core(std::move(outbox)) {}
-    writable_wait(writable_wait&&) = default;
-    ~writable_wait() {
+struct outbox_core::ready_wait {
+    explicit ready_wait(std::shared_ptr<outbox_core> outbox) : core(std::move(outbox)) {}
+    ready_wait(ready_wait&&) = default;
+    ~ready_wait() {
         if (core)
             core->abandon();
     }
@@ -79,13 +79,13 @@ struct outbox_core::writable_wait {
     std::shared_ptr<outbox_core> core;
 };
 
-outbox_core::outbox_core(tcp_socket socket, flush_turn& turn, std::string already_read)
-    : tcp_(std::move(socket)),
+outbox_core::outbox_core(transport over, flush_turn& turn, std::string already_read)
+    : transport_(std::move(over)),
       turn_(turn),
       already_read_(std::move(already_read)) {
     error_code ignored; // a socket that can't be set up fails at its first read or write
-    tcp_.non_blocking(true, ignored);
-    ::setsockopt(tcp_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kernel_unsent,
+    tcp().non_blocking(true, ignored);
+    ::setsockopt(tcp().native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kernel_unsent,
                  sizeof kernel_unsent);
 }
 
@@ -134,10 +134,22 @@ void outbox_core::pump() {
     marked_ = false;
     if (waiting_ || over_)
         return;
-    for (std::size_t written = 0; !is_idle() && written < turn_budget && !waiting_;) {
+    if (transport_.is_secure())
+        write_secure();
+    else
+        write_plain();
+    wake();
+    if (has_more())
+        mark();
+}
+
+void outbox_core::write_plain() {
+    for (std::size_t written = 0; !queue_.is_empty() && written < turn_budget && !waiting_;) {
         const batch out = queue_.gather();
         error_code error;
-        std::size_t taken = tcp_.write_some(out, error);
+        // send() for one buffer costs less than sendmsg() for a list of one.
+        std::size_t taken =
+            out.count == 1 ? tcp().write_some(*out.begin(), error) : tcp().write_some(out, error);
         ++turn_.writes_;
         if (error == asio::error::interrupted)
             continue;
@@ -148,11 +160,30 @@ void outbox_core::pump() {
             finish_control({});
         written += taken;
         if (taken < out.size) // full: asking again now would only cost a call
-            wait_writable();
+            wait_until(tcp_socket::wait_write);
     }
-    wake();
-    if (!is_idle())
-        mark();
+}
+
+/// As above, one record a step. What TLS owes is out of the queue, and not in the kernel yet.
+void outbox_core::write_secure() {
+    for (std::size_t written = 0; has_more() && written < turn_budget && !waiting_;) {
+        const bool owing = transport_.owed() > 0;
+        const tls_step came = owing ? transport_.flush() : transport_.write_some(queue_.gather());
+        ++turn_.writes_;
+        if (queue_.advance(came.bytes))
+            owes_control_ = true;
+        written += came.bytes;
+        if (came.how == tls_step::outcome::wants_write)
+            wait_until(tcp_socket::wait_write);
+        else if (came.how == tls_step::outcome::wants_read)
+            wait_until(tcp_socket::wait_read);
+        else if (came.how != tls_step::outcome::done)
+            return cut(came.why ? came.why : error_code(asio::error::eof));
+        else if (std::exchange(owes_control_, false))
+            finish_control({});
+        if (owing)
+            wake(); // more may be owed soon, and hide that this has left
+    }
 }
 
 void outbox_core::finish_control(error_code result) {
@@ -160,12 +191,12 @@ void outbox_core::finish_control(error_code result) {
     auto call = [handler = std::move(control_handler_), result, size]() mutable {
         handler(result, size);
     };
-    asio::post(tcp_.get_executor(), std::move(call));
+    asio::post(tcp().get_executor(), std::move(call));
 }
 
-void outbox_core::wait_writable() {
+void outbox_core::wait_until(tcp_socket::wait_type ready) {
     waiting_ = true;
-    tcp_.async_wait(tcp_socket::wait_write, writable_wait(shared_from_this()));
+    tcp().async_wait(ready, ready_wait(shared_from_this()));
 }
 
 std::size_t outbox_core::take_already_read(void* to, std::size_t size) {
@@ -179,8 +210,7 @@ std::size_t outbox_core::take_already_read(void* to, std::size_t size) {
 }
 
 void outbox_core::tear_down(torn_down_handler handler) {
-    error_code ignored;
-    tcp_.shutdown(tcp_socket::shutdown_send, ignored);
+    transport_.shutdown_send();
     drain(std::move(handler));
 }
 
@@ -189,7 +219,7 @@ void outbox_core::drain(torn_down_handler handler) {
                      handler = std::move(handler)](error_code error) mutable {
         if (!error) {
             char discarded[discard_at_once];
-            self->tcp_.read_some(asio::buffer(discarded), error);
+            self->tcp().read_some(asio::buffer(discarded), error);
             if (error == asio::error::would_block)
                 error = {};
         }
@@ -198,7 +228,7 @@ void outbox_core::drain(torn_down_handler handler) {
         self->cut(asio::error::eof);
         handler(error_code());
     };
-    tcp_.async_wait(tcp_socket::wait_read, std::move(readable));
+    tcp().async_wait(tcp_socket::wait_read, std::move(readable));
 }
 
 void outbox_core::cut(error_code why) {
@@ -206,8 +236,8 @@ void outbox_core::cut(error_code why) {
         return;
     over_ = true;
     error_code ignored;
-    tcp_.close(ignored);
-    const bool unfinished = queue_.has_control();
+    tcp().close(ignored);
+    const bool unfinished = queue_.has_control() || owes_control_;
     queue_.clear();
     if (unfinished)
         finish_control(why);
@@ -227,7 +257,8 @@ bool outbox_core::take_progress() {
 bool outbox_core::is_satisfied(const waiter& one) const {
     if (one.for_room)
         return sealed_ || queued_bytes() <= one.mark;
-    return queue_.sent() >= one.mark || queue_.appended() < one.mark; // left, or dropped
+    const bool left = queue_.sent() >= one.mark && transport_.owed() == 0;
+    return left || queue_.appended() < one.mark; // or dropped
 }
 
 void outbox_core::wake() {
@@ -250,11 +281,12 @@ asio::awaitable<error_code> outbox_core::flushed() {
     if (over_)
         co_return error_code(asio::error::operation_aborted);
     const std::uint64_t mine = queue_.appended();
-    if (queue_.sent() < mine) {
+    if (queue_.sent() < mine || transport_.owed() > 0) {
         waiter until(*this, false, mine);
         co_await until.alarm.async_wait(asio::as_tuple(asio::use_awaitable));
     }
-    co_return queue_.sent() < mine ? error_code(asio::error::operation_aborted) : error_code();
+    const bool lost = queue_.sent() < mine || (over_ && transport_.owed() > 0);
+    co_return lost ? error_code(asio::error::operation_aborted) : error_code();
 }
 
 } // namespace ws

@@ -4,6 +4,7 @@
 #include "ws/net.hpp"
 #include "ws/once.hpp"
 #include "ws/send_queue.hpp"
+#include "ws/transport.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -24,11 +25,11 @@ protected:
     ~outbox_owner() = default;
 };
 
-/// A TCP socket and what has yet to go out on it. Data frames are ours; control frames are Beast's,
+/// A socket and what has yet to go out on it. Data frames are ours; control frames are Beast's,
 /// which never has two writes under way.
 ///
 /// Writes are non-blocking system calls at the end of a turn; only a full kernel buffer costs an
-/// asynchronous wait. So a frame is let go of as soon as the kernel has it.
+/// asynchronous wait. So a frame is let go of as soon as the kernel has it, or TLS the last of it.
 /// Owner: its socket; shared with the turn and the wait under way. Thread: the shard's. Lifetime:
 /// until the last of these lets go.
 class outbox_core : public std::enable_shared_from_this<outbox_core> {
@@ -37,9 +38,10 @@ public:
     using torn_down_handler = once<error_code>;
 
     /// `already_read`: what the client sent behind its handshake.
-    outbox_core(tcp_socket socket, flush_turn& turn, std::string already_read);
+    outbox_core(transport over, flush_turn& turn, std::string already_read);
 
-    tcp_socket& tcp() { return tcp_; }
+    tcp_socket& tcp() { return transport_.tcp(); }
+    transport& over() { return transport_; }
     void set_owner(outbox_owner* owner) { owner_ = owner; }
 
     /// Queues a data frame; nothing once sealed or over.
@@ -70,7 +72,9 @@ public:
 
     bool is_sealed() const { return sealed_; }
     bool is_idle() const { return queue_.is_empty(); }
-    std::size_t queued_bytes() const { return queue_.queued_bytes(); }
+    std::size_t queued_bytes() const {
+        return over_ ? 0 : queue_.queued_bytes() + transport_.owed();
+    }
 
     /// Whether a full kernel buffer took more since the last call: the peer is slow, but alive.
     bool take_progress();
@@ -83,17 +87,21 @@ public:
 
 private:
     struct waiter;
-    struct writable_wait;
+    struct ready_wait;
 
     void seal(std::string_view close_frame, bool behind);
+    bool has_more() const { return !queue_.is_empty() || transport_.owed() > 0; }
     void mark();
-    void wait_writable();
+    void write_plain();
+    void write_secure();
+    void advance(std::size_t bytes);
+    void wait_until(tcp_socket::wait_type ready);
     void finish_control(error_code result);
     void wake();
     bool is_satisfied(const waiter& one) const;
     void drain(torn_down_handler handler);
 
-    tcp_socket tcp_;
+    transport transport_;
     flush_turn& turn_;
     outbox_owner* owner_ = nullptr;
     send_queue queue_;
@@ -102,7 +110,8 @@ private:
     std::string already_read_;
     waiter* waiters_ = nullptr; ///< they live in the coroutines that wait
     bool marked_ = false;
-    bool waiting_ = false; ///< for the kernel to take more
+    bool waiting_ = false;      ///< for the kernel to take more
+    bool owes_control_ = false; ///< the control frame is among what the transport owes
     bool progress_ = false;
     bool close_behind_ = false;
     bool sealed_ = false;

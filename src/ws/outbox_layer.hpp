@@ -14,7 +14,7 @@
 
 namespace ws {
 
-/// Beast's next layer: reads go to the TCP socket, writes into the outbox.
+/// Beast's next layer: reads go to the socket, writes into the outbox.
 /// Owner: the Beast stream. Thread: the shard's. Lifetime: the stream's.
 class outbox_layer {
 public:
@@ -34,8 +34,11 @@ public:
             [core = core_](auto handler, const Buffers& to) {
                 const asio::mutable_buffer first = *asio::buffer_sequence_begin(to);
                 const std::size_t taken = core->take_already_read(first.data(), first.size());
-                if (taken == 0)
+                if (taken == 0 && !core->over().is_secure())
                     return core->tcp().async_read_some(to, std::move(handler));
+                if (taken == 0)
+                    return transport::read_secure(std::shared_ptr<transport>(core, &core->over()),
+                                                  first, std::move(handler));
                 asio::post(core->tcp().get_executor(),
                            [handler = std::move(handler), taken]() mutable {
                                std::move(handler)(error_code(), taken);

@@ -8,6 +8,9 @@ namespace {
 /// From this many places on, those of frames that have left are worth taking back.
 constexpr std::size_t worth_closing_up = 64;
 
+/// Where a second frame comes in one turn, there are often more.
+constexpr std::size_t usual_burst = 16;
+
 } // namespace
 
 void send_queue::append(base::frame_ptr frame) {
@@ -16,6 +19,8 @@ void send_queue::append(base::frame_ptr frame) {
         frames_.erase(frames_.begin(), frames_.begin() + static_cast<std::ptrdiff_t>(first_));
         first_ = 0;
     }
+    if (frames_.size() == 1)
+        frames_.reserve(usual_burst);
     frames_.push_back(std::move(frame));
 }
 
@@ -73,7 +78,10 @@ std::size_t send_queue::advance_frames(std::size_t bytes) {
 
 std::size_t send_queue::advance_control(std::size_t bytes) {
     const std::size_t step = std::min(control_.size(), bytes);
-    control_.erase(0, step);
+    if (step == control_.size())
+        std::string().swap(control_); // the handshake's answer was long, others are short
+    else
+        control_.erase(0, step);
     return bytes - step;
 }
 

@@ -3,14 +3,20 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/impl/src.hpp> // nothing else here needs it
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
+#include <openssl/pem.h>
+
 #include <algorithm>
 #include <cctype>
+#include <memory>
 
 namespace support {
 namespace {
@@ -71,11 +77,129 @@ void reset(tcp::socket& socket) {
     socket.close(ignored);
 }
 
+int number_of(const std::string& version) {
+    return version == "1.1"   ? TLS1_1_VERSION
+           : version == "1.2" ? TLS1_2_VERSION
+           : version == "1.3" ? TLS1_3_VERSION
+                              : 0;
+}
+
+std::unique_ptr<asio::ssl::context> context_for(const tls_client& how) {
+    auto made = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
+    SSL_CTX* const native = made->native_handle();
+    SSL_CTX_set_min_proto_version(native, number_of(how.min_version));
+    SSL_CTX_set_max_proto_version(native, number_of(how.max_version));
+    if (how.max_version == "1.1") // which no library of today speaks unless told to
+        SSL_CTX_set_cipher_list(native, "ALL:@SECLEVEL=0");
+    std::string protocols;
+    for (const auto& each : how.protocols)
+        protocols += static_cast<char>(each.size()) + each;
+    SSL_CTX_set_alpn_protos(native, reinterpret_cast<const unsigned char*>(protocols.data()),
+                            static_cast<unsigned>(protocols.size()));
+    if (!how.trusted.empty()) {
+        made->add_certificate_authority(asio::buffer(how.trusted));
+        made->set_verify_mode(asio::ssl::verify_peer);
+    }
+    return made;
+}
+
+tls_facts facts_of(SSL* stream) {
+    tls_facts facts;
+    const std::unique_ptr<BIO, int (*)(BIO*)> out(BIO_new(BIO_s_mem()), BIO_free);
+    PEM_write_bio_X509(out.get(), SSL_get0_peer_certificate(stream));
+    char* text = nullptr;
+    const long size = BIO_get_mem_data(out.get(), &text);
+    facts.certificate.assign(text, static_cast<std::size_t>(size));
+    facts.chain = static_cast<std::size_t>(sk_X509_num(SSL_get_peer_cert_chain(stream)));
+    const unsigned char* protocol = nullptr;
+    unsigned length = 0;
+    SSL_get0_alpn_selected(stream, &protocol, &length);
+    facts.protocol.assign(reinterpret_cast<const char*>(protocol), length);
+    facts.version = SSL_get_version(stream);
+    return facts;
+}
+
+/// TCP, with TLS on it or without.
+class link {
+public:
+    using executor_type = tcp::socket::executor_type;
+    using next_layer_type = tcp::socket;
+
+    explicit link(asio::io_context& context) : socket_(context) {}
+
+    executor_type get_executor() { return socket_.get_executor(); }
+    tcp::socket& next_layer() { return socket_; }
+    const tcp::socket& next_layer() const { return socket_; }
+
+    void open(asio::io_context& context, const std::string& host, std::uint16_t port,
+              int receive_buffer, const std::optional<tls_client>& tls) {
+        connect(context, socket_, host, port, receive_buffer);
+        if (!tls)
+            return;
+        context_ = context_for(*tls);
+        stream_ = std::make_unique<tls_stream>(socket_, *context_);
+        const auto error = perform(context, socket_, [&](auto handler) {
+            stream_->async_handshake(tls_stream::client, std::move(handler));
+        });
+        if (error)
+            throw tls_refused("TLS: " + error.message());
+    }
+
+    template <typename Buffers, typename Token>
+    auto async_read_some(const Buffers& buffers, Token&& token) {
+        return asio::async_initiate<Token, void(error_code, std::size_t)>(
+            [this](auto handler, const Buffers& to) {
+                if (stream_)
+                    stream_->async_read_some(to, std::move(handler));
+                else
+                    socket_.async_read_some(to, std::move(handler));
+            },
+            token, buffers);
+    }
+
+    template <typename Buffers, typename Token>
+    auto async_write_some(const Buffers& buffers, Token&& token) {
+        return asio::async_initiate<Token, void(error_code, std::size_t)>(
+            [this](auto handler, const Buffers& from) {
+                if (stream_)
+                    stream_->async_write_some(from, std::move(handler));
+                else
+                    socket_.async_write_some(from, std::move(handler));
+            },
+            token, buffers);
+    }
+
+    bool end(asio::io_context& context) {
+        if (stream_)
+            return !perform(context, socket_,
+                            [&](auto handler) { stream_->async_shutdown(std::move(handler)); });
+        error_code error;
+        socket_.shutdown(tcp::socket::shutdown_send, error);
+        return !error;
+    }
+
+    SSL* native_tls() const { return stream_ ? stream_->native_handle() : nullptr; }
+
+private:
+    using tls_stream = asio::ssl::stream<tcp::socket&>;
+
+    tcp::socket socket_;
+    std::unique_ptr<asio::ssl::context> context_;
+    std::unique_ptr<tls_stream> stream_;
+};
+
+/// For Beast's closing handshake: once both have said that they close, TCP's end is enough.
+template <typename Handler>
+void async_teardown(beast::role_type role, link& on, Handler&& handler) {
+    using websocket::async_teardown;
+    async_teardown(role, on.next_layer(), std::forward<Handler>(handler));
+}
+
 } // namespace
 
 struct ws_client::impl {
     asio::io_context context;
-    websocket::stream<tcp::socket> stream{context};
+    websocket::stream<link> stream{context};
     beast::flat_buffer buffer;
     websocket::response_type answer;
     bool reading = false;
@@ -83,7 +207,7 @@ struct ws_client::impl {
     bool closed = false;
     error_code read_error;
 
-    tcp::socket& tcp_layer() { return stream.next_layer(); }
+    tcp::socket& tcp_layer() { return stream.next_layer().next_layer(); }
 
     void write(std::string_view bytes, bool binary) {
         stream.binary(binary);
@@ -99,7 +223,7 @@ ws_client::ws_client(const std::string& host, std::uint16_t port, const std::str
                      const ws_options& options)
     : impl_(std::make_unique<impl>()) {
     auto& in = *impl_;
-    connect(in.context, in.tcp_layer(), host, port, options.receive_buffer);
+    in.stream.next_layer().open(in.context, host, port, options.receive_buffer, options.tls);
     in.stream.auto_fragment(false);
     in.stream.read_message_max(64 * 1024 * 1024);
     if (options.compression) {
@@ -213,10 +337,19 @@ std::string ws_client::answer_field(const std::string& name) const {
     return {value.data(), value.size()};
 }
 
+tls_facts ws_client::tls() const {
+    return facts_of(impl_->stream.next_layer().native_tls());
+}
+
 struct raw_client::impl {
     asio::io_context context;
-    tcp::socket socket{context};
+    link on{context};
     std::string received;
+    char chunk[16 * 1024];
+    bool reading = false;
+    bool read_done = false;
+    std::size_t count = 0;
+    error_code error;
     bool closed = false;
 
     /// Reads until `enough` or the deadline; takes the first `enough()` bytes, or all.
@@ -224,48 +357,46 @@ struct raw_client::impl {
     std::string read(Enough enough, std::chrono::milliseconds wait) {
         const auto deadline = steady::now() + wait;
         std::size_t take = enough();
-        while (take == std::string::npos && !closed && steady::now() < deadline) {
-            char chunk[16 * 1024];
-            std::size_t count = 0;
-            socket.non_blocking(true);
-            error_code error;
-            count = socket.read_some(asio::buffer(chunk), error);
-            if (error == asio::error::would_block) {
-                wait_readable(deadline);
-                continue;
-            }
-            closed = static_cast<bool>(error);
-            received.append(chunk, count);
+        while (take == std::string::npos && !closed && read_some(deadline))
             take = enough();
-        }
         take = std::min(take, received.size());
         auto taken = received.substr(0, take);
         received.erase(0, take);
         return taken;
     }
 
-    void wait_readable(steady::time_point deadline) {
-        bool done = false;
-        socket.async_wait(tcp::socket::wait_read, [&](error_code) { done = true; });
-        if (!run_until(context, deadline, done)) {
-            socket.cancel();
-            run_until(context, steady::now() + patience, done);
+    bool read_some(steady::time_point deadline) {
+        if (!reading) { // else the read of an earlier call that ran out of time goes on
+            reading = true;
+            read_done = false;
+            on.async_read_some(asio::buffer(chunk), [this](error_code why, std::size_t size) {
+                error = why;
+                count = size;
+                read_done = true;
+            });
         }
+        if (!run_until(context, deadline, read_done))
+            return false;
+        reading = false;
+        received.append(chunk, count);
+        closed = static_cast<bool>(error);
+        return true;
     }
 };
 
-raw_client::raw_client(const std::string& host, std::uint16_t port, int receive_buffer)
+raw_client::raw_client(const std::string& host, std::uint16_t port, int receive_buffer,
+                       const std::optional<tls_client>& tls)
     : impl_(std::make_unique<impl>()) {
-    connect(impl_->context, impl_->socket, host, port, receive_buffer);
+    impl_->on.open(impl_->context, host, port, receive_buffer, tls);
 }
 raw_client::raw_client(raw_client&&) noexcept = default;
 raw_client::~raw_client() = default;
 
 bool raw_client::write(std::string_view bytes, std::chrono::milliseconds wait) {
     const auto start = [&](auto handler) {
-        asio::async_write(impl_->socket, asio::buffer(bytes), std::move(handler));
+        asio::async_write(impl_->on, asio::buffer(bytes), std::move(handler));
     };
-    return !perform(impl_->context, impl_->socket, start, wait);
+    return !perform(impl_->context, impl_->on.next_layer(), start, wait);
 }
 
 std::string raw_client::read_until(std::string_view end, std::chrono::milliseconds wait) {
@@ -289,8 +420,22 @@ std::string raw_client::read_to_end(std::chrono::milliseconds wait) {
 bool raw_client::closed() const {
     return impl_->closed;
 }
+bool raw_client::closed_politely() const {
+    SSL* const tls = impl_->on.native_tls();
+    return tls && (SSL_get_shutdown(tls) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+bool raw_client::end() {
+    return impl_->on.end(impl_->context);
+}
+void raw_client::end_tcp() {
+    error_code ignored;
+    impl_->on.next_layer().shutdown(tcp::socket::shutdown_send, ignored);
+}
 void raw_client::abort() {
-    reset(impl_->socket);
+    reset(impl_->on.next_layer());
+}
+tls_facts raw_client::tls() const {
+    return facts_of(impl_->on.native_tls());
 }
 
 std::string http_answer::field(const std::string& lower_case_name) const {
@@ -301,14 +446,14 @@ std::string http_answer::field(const std::string& lower_case_name) const {
 }
 
 http_answer http_get(const std::string& host, std::uint16_t port, const std::string& path,
-                     const header_list& headers) {
+                     const header_list& headers, const std::optional<tls_client>& tls) {
     std::string request = "GET " + path + " HTTP/1.1\r\nConnection: close\r\n";
     const auto is_host = [](const auto& field) { return field.first == "Host"; };
     if (std::none_of(headers.begin(), headers.end(), is_host))
         request += "Host: " + host + ":" + std::to_string(port) + "\r\n";
     for (const auto& [name, value] : headers)
         request += name + ": " + value + "\r\n";
-    raw_client client(host, port);
+    raw_client client(host, port, 0, tls);
     client.write(request + "\r\n");
     const auto received = client.read_to_end();
 

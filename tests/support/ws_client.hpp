@@ -18,12 +18,35 @@ constexpr std::chrono::milliseconds patience{10'000};
 
 using header_list = std::vector<std::pair<std::string, std::string>>;
 
+/// How a client speaks TLS.
+struct tls_client {
+    std::string trusted = {};                          ///< PEM; empty: any certificate will do
+    std::vector<std::string> protocols = {"http/1.1"}; ///< for ALPN
+    std::string min_version = {}; ///< "1.1", "1.2" or "1.3"; empty: the library's
+    std::string max_version = {};
+};
+
+/// What the server showed and agreed to.
+struct tls_facts {
+    std::string certificate; ///< PEM, the first of the chain
+    std::size_t chain = 0;   ///< certificates shown
+    std::string protocol;    ///< of ALPN
+    std::string version;     ///< "TLSv1.3"
+};
+
+/// The TLS handshake failed; what() says how.
+class tls_refused : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 struct ws_options {
     std::string subprotocol = {};
     std::string origin = {};
     header_list headers = {};
     bool compression = false;
     int receive_buffer = 0; ///< SO_RCVBUF; 0: the kernel's choice
+    std::optional<tls_client> tls = {};
 };
 
 /// The server answered the handshake with something other than 101.
@@ -39,7 +62,7 @@ public:
 /// calls is a client that doesn't read.
 class ws_client {
 public:
-    /// Throws handshake_refused, or std::runtime_error where there is no connection.
+    /// Throws handshake_refused, tls_refused, or std::runtime_error where there is no connection.
     ws_client(const std::string& host, std::uint16_t port, const std::string& path = "/ws",
               const ws_options& options = {});
     ws_client(ws_client&&) noexcept;
@@ -72,15 +95,19 @@ public:
     /// A field of the server's 101 answer; empty: not there.
     std::string answer_field(const std::string& name) const;
 
+    /// Only with TLS.
+    tls_facts tls() const;
+
 private:
     struct impl;
     std::unique_ptr<impl> impl_;
 };
 
-/// A TCP connection for bytes that no library would send.
+/// A connection for bytes that no library would send.
 class raw_client {
 public:
-    raw_client(const std::string& host, std::uint16_t port, int receive_buffer = 0);
+    raw_client(const std::string& host, std::uint16_t port, int receive_buffer = 0,
+               const std::optional<tls_client>& tls = {});
     raw_client(raw_client&&) noexcept;
     ~raw_client();
 
@@ -97,8 +124,21 @@ public:
     std::string read_to_end(std::chrono::milliseconds wait = patience);
     bool closed() const;
 
+    /// Whether the server said in TLS that it ends.
+    bool closed_politely() const;
+
+    /// Says that no more will come; with TLS, also waits for the server to say the same. False: it
+    /// didn't.
+    bool end();
+
+    /// The same in TCP only, where TLS would have more to say.
+    void end_tcp();
+
     /// Resets the connection.
     void abort();
+
+    /// Only with TLS.
+    tls_facts tls() const;
 
 private:
     struct impl;
@@ -115,7 +155,7 @@ struct http_answer {
 
 /// One GET on a connection of its own.
 http_answer http_get(const std::string& host, std::uint16_t port, const std::string& path,
-                     const header_list& headers = {});
+                     const header_list& headers = {}, const std::optional<tls_client>& tls = {});
 
 /// A valid handshake in plain text, ended by its empty line; `extra` are whole lines.
 std::string plain_handshake(const std::string& path = "/ws", const std::string& extra = {});

@@ -9,6 +9,9 @@ namespace {
 
 using namespace ws_test;
 
+using WsClose = over_both;
+INSTANTIATE_TEST_SUITE_P(over, WsClose, testing::Bool(), over_both::name);
+
 /// Generous towards a busy machine, but far below the 150 s Beast would take by itself.
 constexpr auto soon = 5s;
 
@@ -18,7 +21,7 @@ ws::socket_options impatient() {
     return options;
 }
 
-TEST(WsClose, AnswersTheClientsClose) {
+TEST_P(WsClose, AnswersTheClientsClose) {
     server echoing;
     auto client = echoing.client();
     EXPECT_TRUE(client.close(4001, "bye"));
@@ -27,7 +30,7 @@ TEST(WsClose, AnswersTheClientsClose) {
     EXPECT_EQ(echoing.last_ending().reason, "bye");
 }
 
-TEST(WsClose, ClosesBehindWhatIsQueued) {
+TEST_P(WsClose, ClosesBehindWhatIsQueued) {
     server closing([](ws::socket& socket) -> ws::asio::awaitable<void> {
         for (int i = 0; i < 500; ++i)
             socket.send(text(std::string(1000, 'x')));
@@ -46,7 +49,7 @@ TEST(WsClose, ClosesBehindWhatIsQueued) {
     EXPECT_EQ(closing.last_ending().code, 1012);
 }
 
-TEST(WsClose, ClosesAheadOfUnsentDataWhenAtOnce) {
+TEST_P(WsClose, ClosesAheadOfUnsentDataWhenAtOnce) {
     server closing([](ws::socket& socket) -> ws::asio::awaitable<void> {
         for (int i = 0; i < 500; ++i)
             socket.send(text(std::string(1000, 'x')));
@@ -57,7 +60,7 @@ TEST(WsClose, ClosesAheadOfUnsentDataWhenAtOnce) {
     EXPECT_EQ(client.close_code(), 4403);
 }
 
-TEST(WsClose, FinishesAHalfSentFrameBeforeTheCloseFrame) {
+TEST_P(WsClose, FinishesAHalfSentFrameBeforeTheCloseFrame) {
     const std::string large(4'000'000, 'x');
     server closing([&](ws::socket& socket) -> ws::asio::awaitable<void> {
         socket.send(text(large));
@@ -72,7 +75,7 @@ TEST(WsClose, FinishesAHalfSentFrameBeforeTheCloseFrame) {
     EXPECT_EQ(client.close_code(), 1001);
 }
 
-TEST(WsClose, ShortensAReasonThatIsTooLong) {
+TEST_P(WsClose, ShortensAReasonThatIsTooLong) {
     server closing([](ws::socket& socket) -> ws::asio::awaitable<void> {
         std::string reason = "x";
         for (int i = 0; i < 100; ++i)
@@ -85,7 +88,7 @@ TEST(WsClose, ShortensAReasonThatIsTooLong) {
     EXPECT_EQ(client.close_reason().size(), 123u);
 }
 
-TEST(WsClose, CutsAPeerThatNeverAnswersOurClose) {
+TEST_P(WsClose, CutsAPeerThatNeverAnswersOurClose) {
     server closing(
         [](ws::socket& socket) -> ws::asio::awaitable<void> {
             co_await socket.close(1001, "");
@@ -99,7 +102,7 @@ TEST(WsClose, CutsAPeerThatNeverAnswersOurClose) {
     EXPECT_GE(closing.last_lifetime(), 300ms);
 }
 
-TEST(WsClose, EndsTheReadUnderWayAsWell) {
+TEST_P(WsClose, EndsTheReadUnderWayAsWell) {
     std::atomic<bool> read_ended = false;
     server closing(
         [&](ws::socket& socket) -> ws::asio::awaitable<void> {
@@ -118,7 +121,7 @@ TEST(WsClose, EndsTheReadUnderWayAsWell) {
     EXPECT_TRUE(read_ended);
 }
 
-TEST(WsClose, CutsAPeerThatClosesAndKeepsItsEndOpen) {
+TEST_P(WsClose, CutsAPeerThatClosesAndKeepsItsEndOpen) {
     server echoing(echo, impatient());
     auto lingering = echoing.raw_socket();
     lingering.write(support::client_frame(8, "\x03\xe8"));
@@ -127,7 +130,7 @@ TEST(WsClose, CutsAPeerThatClosesAndKeepsItsEndOpen) {
     EXPECT_EQ(echoing.last_ending().code, 1000);
 }
 
-TEST(WsClose, CutsAPeerThatKeepsSendingAfterTheEnd) {
+TEST_P(WsClose, CutsAPeerThatKeepsSendingAfterTheEnd) {
     server echoing(echo, impatient());
     auto chatty = echoing.raw_socket();
     chatty.write(support::client_frame(8, "\x03\xe8"));
@@ -137,7 +140,7 @@ TEST(WsClose, CutsAPeerThatKeepsSendingAfterTheEnd) {
     EXPECT_TRUE(echoing.becomes_empty(soon));
 }
 
-TEST(WsClose, CutsAPeerThatBreaksTheProtocol) {
+TEST_P(WsClose, CutsAPeerThatBreaksTheProtocol) {
     server echoing(echo, impatient());
     for (const std::string& bytes :
          {std::string("\x81\x01x"),                // not masked
@@ -153,7 +156,7 @@ TEST(WsClose, CutsAPeerThatBreaksTheProtocol) {
     EXPECT_TRUE(echoing.becomes_empty(soon));
 }
 
-TEST(WsClose, FindsASilentPeerWithinTwoPingIntervals) {
+TEST_P(WsClose, FindsASilentPeerWithinTwoPingIntervals) {
     ws::socket_options options;
     options.ping_interval = 200ms;
     server echoing(echo, options);
@@ -166,7 +169,7 @@ TEST(WsClose, FindsASilentPeerWithinTwoPingIntervals) {
     EXPECT_LT(echoing.last_lifetime(), 2s); // 400 ms on a machine with nothing else to do
 }
 
-TEST(WsClose, KeepsAPeerThatAnswersPings) {
+TEST_P(WsClose, KeepsAPeerThatAnswersPings) {
     ws::socket_options options;
     options.ping_interval = 200ms;
     server echoing(echo, options);
@@ -177,7 +180,7 @@ TEST(WsClose, KeepsAPeerThatAnswersPings) {
     EXPECT_EQ(client.read(), "still here");
 }
 
-TEST(WsClose, DoesNotBlameAPeerNobodyReadsFrom) {
+TEST_P(WsClose, DoesNotBlameAPeerNobodyReadsFrom) {
     ws::socket_options options;
     options.ping_interval = 50ms;
     server busy(
@@ -195,7 +198,7 @@ TEST(WsClose, DoesNotBlameAPeerNobodyReadsFrom) {
     EXPECT_FALSE(client.closed());
 }
 
-TEST(WsClose, KeepsAPeerThatIsOnlySlow) {
+TEST_P(WsClose, KeepsAPeerThatIsOnlySlow) {
     ws::socket_options options;
     options.ping_interval = 200ms;
     const std::string large(3'000'000, 'x');
@@ -215,7 +218,7 @@ TEST(WsClose, KeepsAPeerThatIsOnlySlow) {
     EXPECT_EQ(read, large.size() + 10);
 }
 
-TEST(WsClose, AbortCutsInTheMiddleOfAWrite) {
+TEST_P(WsClose, AbortCutsInTheMiddleOfAWrite) {
     server aborting([](ws::socket& socket) -> ws::asio::awaitable<void> {
         socket.send(text(std::string(8'000'000, 'x')));
         const auto all = socket.queued_bytes();
@@ -232,7 +235,7 @@ TEST(WsClose, AbortCutsInTheMiddleOfAWrite) {
     EXPECT_TRUE(aborting.becomes_empty(soon));
 }
 
-TEST(WsClose, AHandleMayGoWhileItIsReadWaitedForAndClosed) {
+TEST_P(WsClose, AHandleMayGoWhileItIsReadWaitedForAndClosed) {
     std::atomic<int> ended = 0;
     server leaving([&](ws::socket& given) -> ws::asio::awaitable<void> {
         std::optional<ws::socket> handle(std::move(given));
@@ -254,7 +257,7 @@ TEST(WsClose, AHandleMayGoWhileItIsReadWaitedForAndClosed) {
     EXPECT_TRUE(support::eventually(soon, [&] { return ended == 4; }));
 }
 
-TEST(WsClose, EndsWithTheClientsReset) {
+TEST_P(WsClose, EndsWithTheClientsReset) {
     server echoing;
     auto client = echoing.client();
     client.abort();

@@ -8,6 +8,9 @@
 namespace {
 
 using namespace ws_test;
+
+using WsHandshake = over_both;
+INSTANTIATE_TEST_SUITE_P(over, WsHandshake, testing::Bool(), over_both::name);
 using support::plain_handshake;
 
 unsigned status_of(const std::string& answer) {
@@ -20,7 +23,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
     return text.replace(at, from.size(), to);
 }
 
-TEST(WsHandshake, NamesServerAndSubprotocol) {
+TEST_P(WsHandshake, NamesServerAndSubprotocol) {
     server echoing;
     support::ws_options options;
     options.subprotocol = "pgherald.v1, other";
@@ -30,7 +33,7 @@ TEST(WsHandshake, NamesServerAndSubprotocol) {
     EXPECT_EQ(plain.answer_field("Server"), "test/1");
 }
 
-TEST(WsHandshake, RefusesWhatIsNoValidHandshake) {
+TEST_P(WsHandshake, RefusesWhatIsNoValidHandshake) {
     server echoing;
     const auto good = plain_handshake();
     const std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -87,7 +90,7 @@ TEST(WsHandshake, RefusesWhatIsNoValidHandshake) {
     EXPECT_EQ(echoing.client().answer_field("Upgrade"), "websocket");
 }
 
-TEST(WsHandshake, PassesOnWhatFollowsTheHandshake) {
+TEST_P(WsHandshake, PassesOnWhatFollowsTheHandshake) {
     server echoing;
     for (const std::size_t size : {1u, 100u, 3000u}) {
         auto client = echoing.raw();
@@ -100,7 +103,7 @@ TEST(WsHandshake, PassesOnWhatFollowsTheHandshake) {
     }
 }
 
-TEST(WsHandshake, EndsSlowRequestsHoweverTheyTrickle) {
+TEST_P(WsHandshake, EndsSlowRequestsHoweverTheyTrickle) {
     ws::door_options options;
     options.request_timeout = 300ms;
     server echoing(echo, {}, options);
@@ -127,7 +130,7 @@ TEST(WsHandshake, EndsSlowRequestsHoweverTheyTrickle) {
     EXPECT_TRUE(echoing.becomes_empty());
 }
 
-TEST(WsHandshake, KeepsPlainConnectionsOpen) {
+TEST_P(WsHandshake, KeepsPlainConnectionsOpen) {
     server echoing;
     auto client = echoing.raw();
     client.write("GET /one?x=1 HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -147,16 +150,17 @@ TEST(WsHandshake, KeepsPlainConnectionsOpen) {
     EXPECT_TRUE(echoing.becomes_empty());
 }
 
-TEST(WsHandshake, AnswersAGet) {
+TEST_P(WsHandshake, AnswersAGet) {
     server echoing;
-    const auto answer = support::http_get("127.0.0.1", echoing.port(), "/metrics");
+    const auto answer =
+        support::http_get("127.0.0.1", echoing.port(), "/metrics", {}, echoing.trusting());
     EXPECT_EQ(answer.status, 200u);
     EXPECT_EQ(answer.body, "/metrics");
     EXPECT_EQ(answer.field("content-type"), "text/plain; charset=utf-8");
     EXPECT_EQ(answer.field("server"), "");
 }
 
-TEST(WsHandshake, SaysWhyItCannotListen) {
+TEST_P(WsHandshake, SaysWhyItCannotListen) {
     ws::asio::io_context context;
     const ws::acceptor first(context, "127.0.0.1:0");
     for (const auto& address : {first.local_address(), std::string("nonsense"),

@@ -9,12 +9,15 @@ namespace {
 
 using namespace ws_test;
 
+using WsSocket = over_both;
+INSTANTIATE_TEST_SUITE_P(over, WsSocket, testing::Bool(), over_both::name);
+
 /// Gives every other handler that is ready its turn.
 ws::asio::awaitable<void> next_turn() {
     co_await ws::asio::post(co_await ws::asio::this_coro::executor, ws::asio::use_awaitable);
 }
 
-TEST(WsSocket, EchoesText) {
+TEST_P(WsSocket, EchoesText) {
     server echoing;
     auto client = echoing.client();
     for (const std::size_t size : {0u, 1u, 125u, 126u, 127u, 128u, 129u, 4096u, 65535u, 65536u}) {
@@ -24,7 +27,7 @@ TEST(WsSocket, EchoesText) {
     }
 }
 
-TEST(WsSocket, TellsBinaryFromText) {
+TEST_P(WsSocket, TellsBinaryFromText) {
     server echoing;
     auto client = echoing.client();
     client.send_binary(std::string("\0\xff", 2));
@@ -33,7 +36,7 @@ TEST(WsSocket, TellsBinaryFromText) {
     EXPECT_EQ(client.read(), "\xc3\xa4");
 }
 
-TEST(WsSocket, JoinsFragmentsAroundAPing) {
+TEST_P(WsSocket, JoinsFragmentsAroundAPing) {
     server echoing;
     auto client = echoing.raw_socket();
     client.write(support::client_frame(1, "one ", false) + support::client_frame(0, "", false) +
@@ -42,7 +45,7 @@ TEST(WsSocket, JoinsFragmentsAroundAPing) {
     EXPECT_EQ(client.read_exactly(9), "\x81\x07one two");
 }
 
-TEST(WsSocket, KeepsAThousandFramesInOrderBetweenPingsAndClose) {
+TEST_P(WsSocket, KeepsAThousandFramesInOrderBetweenPingsAndClose) {
     server pouring([](ws::socket& socket) -> ws::asio::awaitable<void> {
         co_await socket.read();
         for (int i = 0; i < 1000; ++i) {
@@ -65,7 +68,7 @@ TEST(WsSocket, KeepsAThousandFramesInOrderBetweenPingsAndClose) {
     EXPECT_TRUE(pouring.becomes_empty());
 }
 
-TEST(WsSocket, AnswersPingsBetweenDataFrames) {
+TEST_P(WsSocket, AnswersPingsBetweenDataFrames) {
     server pouring([](ws::socket& socket) -> ws::asio::awaitable<void> {
         while (co_await socket.read())
             for (int i = 0; i < 200; ++i)
@@ -91,7 +94,7 @@ TEST(WsSocket, AnswersPingsBetweenDataFrames) {
     }
 }
 
-TEST(WsSocket, SendsWhatATurnAppendedInOneWrite) {
+TEST_P(WsSocket, SendsWhatATurnAppendedInOneWrite) {
     server bursting([](ws::socket& socket) -> ws::asio::awaitable<void> {
         while (co_await socket.read())
             for (int i = 0; i < 64; ++i)
@@ -105,7 +108,7 @@ TEST(WsSocket, SendsWhatATurnAppendedInOneWrite) {
     EXPECT_EQ(bursting.writes() - before, 1u);
 }
 
-TEST(WsSocket, WaitsForRoomWhileAClientDoesNotRead) {
+TEST_P(WsSocket, WaitsForRoomWhileAClientDoesNotRead) {
     constexpr int total = 2000;
     const std::string filling(4096, '.');
     std::atomic<int> poured = 0;
@@ -137,7 +140,7 @@ TEST(WsSocket, WaitsForRoomWhileAClientDoesNotRead) {
     EXPECT_LE(most, 64u * 1024 + 5000);
 }
 
-TEST(WsSocket, CarriesSixteenMegabytesBetweenNeighbours) {
+TEST_P(WsSocket, CarriesSixteenMegabytesBetweenNeighbours) {
     std::string large(16 * 1024 * 1024, '\0');
     std::minstd_rand random(1);
     for (auto& byte : large)
@@ -156,7 +159,7 @@ TEST(WsSocket, CarriesSixteenMegabytesBetweenNeighbours) {
     EXPECT_EQ(client.read(), "after");
 }
 
-TEST(WsSocket, RefusesMessagesAboveTheLimit) {
+TEST_P(WsSocket, RefusesMessagesAboveTheLimit) {
     ws::socket_options options;
     options.max_frame = 1000;
     server echoing(echo, options);
@@ -175,7 +178,7 @@ TEST(WsSocket, RefusesMessagesAboveTheLimit) {
     EXPECT_EQ(slicing.read_to_end().substr(0, 4), "\x88\x02\x03\xf1"); // 1009
 }
 
-TEST(WsSocket, RefusesInvalidUtf8HoweverItIsSliced) {
+TEST_P(WsSocket, RefusesInvalidUtf8HoweverItIsSliced) {
     server echoing;
     const std::string bad_payload = "\x88\x02\x03\xef"; // close, 1007
     const auto answer_to = [&](const std::string& bytes) {
@@ -198,7 +201,7 @@ TEST(WsSocket, RefusesInvalidUtf8HoweverItIsSliced) {
                                                                                "bi");
 }
 
-TEST(WsSocket, InflatesWithinTheLimitOnly) {
+TEST_P(WsSocket, InflatesWithinTheLimitOnly) {
     ws::socket_options options;
     options.compression = true;
     server echoing(echo, options);
@@ -217,7 +220,7 @@ TEST(WsSocket, InflatesWithinTheLimitOnly) {
     EXPECT_EQ(client.close_code(), 1009);
 }
 
-TEST(WsSocket, OffersNoCompressionUnlessAskedTo) {
+TEST_P(WsSocket, OffersNoCompressionUnlessAskedTo) {
     server echoing;
     support::ws_options compressing;
     compressing.compression = true;
@@ -227,7 +230,7 @@ TEST(WsSocket, OffersNoCompressionUnlessAskedTo) {
     EXPECT_EQ(client.read(), "plain");
 }
 
-TEST(WsSocket, SurvivesAStopInTheMiddleOfEverything) {
+TEST_P(WsSocket, SurvivesAStopInTheMiddleOfEverything) {
     std::atomic<int> begun = 0;
     std::optional<server> pouring;
     pouring.emplace([&](ws::socket& socket) -> ws::asio::awaitable<void> {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tests/support/certificate.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/ws_client.hpp"
 #include "ws/acceptor.hpp"
@@ -7,6 +8,8 @@
 #include "ws/http_door.hpp"
 #include "ws/socket.hpp"
 #include "ws/text_frame.hpp"
+
+#include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -22,6 +25,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 /// The ws room alone behind a real port: what a test's `session` does with each socket.
 namespace ws_test {
@@ -55,6 +59,34 @@ inline ws::asio::awaitable<void> echo(ws::socket& socket) {
                                          : std::string(message->bytes)));
 }
 
+/// One for the whole program: making it takes a while.
+inline const support::certificate& test_certificate() {
+    static const auto one = support::make_certificate("pgherald test");
+    return one;
+}
+
+inline ws::tls_context::pointer tls_context_of(const support::certificate& from,
+                                               ws::tls_version least = ws::tls_version::v1_2) {
+    ws::tls_options options;
+    options.certificate = from.pem;
+    options.key = from.key;
+    options.min_version = least;
+    return ws::tls_context::make(options).value();
+}
+
+/// Tests of the room that hold over TLS as well: servers that such a test makes speak it.
+class over_both : public testing::TestWithParam<bool> {
+protected:
+    over_both() { secure = GetParam(); }
+    ~over_both() override { secure = false; }
+
+public:
+    static inline bool secure = false;
+    static std::string name(const testing::TestParamInfo<bool>& of) {
+        return of.param ? "tls" : "plain";
+    }
+};
+
 class server {
 public:
     using session = std::function<ws::asio::awaitable<void>(ws::socket&)>;
@@ -66,6 +98,8 @@ public:
           doors_(doors),
           turn_(context_),
           acceptor_(context_, "127.0.0.1:0") {
+        if (over_both::secure && !doors_.tls)
+            doors_.tls = tls_context_of(test_certificate());
         ws::asio::co_spawn(context_, accept(), ws::asio::detached);
         thread_ = std::thread([this] { context_.run(); });
     }
@@ -81,11 +115,18 @@ public:
         return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
     }
 
-    support::ws_client client(const support::ws_options& options = {}) const {
+    support::ws_client client(support::ws_options options = {}) const {
+        if (doors_.tls && !options.tls)
+            options.tls = trusting();
         return {"127.0.0.1", port(), "/ws", options};
     }
     support::raw_client raw(int receive_buffer = 0) const {
-        return {"127.0.0.1", port(), receive_buffer};
+        return {"127.0.0.1", port(), receive_buffer, trusting()};
+    }
+    std::optional<support::tls_client> trusting() const {
+        if (!doors_.tls)
+            return std::nullopt;
+        return support::tls_client{.trusted = test_certificate().pem};
     }
     /// A WebSocket that only does what the test writes to it.
     support::raw_client raw_socket(int receive_buffer = 0) const {
@@ -117,6 +158,15 @@ public:
         return ask([this] { return lifetime_; });
     }
 
+    /// Why TLS handshakes failed so far.
+    std::vector<std::string> tls_failures() {
+        return ask([this] { return tls_failures_; });
+    }
+    /// For connections from now on.
+    void set_tls(ws::tls_context::pointer next) {
+        ask([this, next] { doors_.tls = next; });
+    }
+
 private:
     ws::asio::awaitable<void> accept() {
         while (auto socket = co_await acceptor_.accept(context_)) {
@@ -126,11 +176,12 @@ private:
     }
 
     ws::asio::awaitable<void> serve(ws::tcp_socket tcp) {
-        co_await serve_requests(ws::http_door(std::move(tcp), turn_, doors_));
+        ws::http_door door(std::move(tcp), turn_, doors_);
+        co_await serve_requests(door);
         --open_;
     }
 
-    ws::asio::awaitable<void> serve_requests(ws::http_door door) {
+    ws::asio::awaitable<void> serve_requests(ws::http_door& door) {
         while (auto request = co_await door.read()) {
             if (!request->wants_upgrade || !request->upgrade_problem.empty()) {
                 ws::http_response answer;
@@ -152,6 +203,8 @@ private:
                 ending_ = socket->ending();
             co_return;
         }
+        if (const auto why = door.tls_failure())
+            tls_failures_.push_back(why.message());
     }
 
     session session_;
@@ -160,6 +213,7 @@ private:
     int open_ = 0;
     ws::ending ending_;
     std::chrono::steady_clock::duration lifetime_{};
+    std::vector<std::string> tls_failures_;
     ws::asio::io_context context_;
     ws::flush_turn turn_;
     ws::acceptor acceptor_;

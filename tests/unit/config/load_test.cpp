@@ -46,6 +46,9 @@ migrate = true
 listen_dsn = "host=direct"
 replay_connections = 4
 start_timeout = "5m"
+[tls]
+min_version = "1.3"
+ciphers = "ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2"
 [websocket]
 max_frame = "1MiB"
 ping_interval = "1h"
@@ -71,6 +74,8 @@ format = "json"
     EXPECT_EQ(v.postgres.listen_dsn, "host=direct");
     EXPECT_EQ(v.postgres.replay_connections, 4u);
     EXPECT_EQ(v.postgres.start_timeout, 5min);
+    EXPECT_EQ(v.tls.min_version, config::tls_version::v1_3);
+    EXPECT_EQ(v.tls.ciphers, "ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2");
     EXPECT_EQ(v.websocket.max_frame, 1'048'576u);
     EXPECT_EQ(v.websocket.ping_interval, 1h);
     EXPECT_EQ(v.websocket.outbox, 8192u);
@@ -149,11 +154,13 @@ TEST(load, a_key_in_the_wrong_place_is_told_its_place) {
     EXPECT_EQ(problems("server = 1"), "test.toml:1: server: is a section: write [server]\n");
     EXPECT_EQ(problems("[log]\nzzzzzzzz = 1"),
               "test.toml:2: log.zzzzzzzz: is no key; this section has level, format\n");
-    EXPECT_EQ(problems("zzzzzzzzzzz = 1"),
-              "test.toml:1: zzzzzzzzzzz: is no key; there are [server], [postgres], [websocket], "
-              "[messages], [log]\n");
-    EXPECT_EQ(problems("[[channel]]"), "test.toml:1: channel: is no key; there are [server], "
-                                       "[postgres], [websocket], [messages], [log]\n");
+    EXPECT_EQ(
+        problems("zzzzzzzzzzz = 1"),
+        "test.toml:1: zzzzzzzzzzz: is no key; there are [server], [tls], [postgres], [websocket], "
+        "[messages], [log]\n");
+    EXPECT_EQ(problems("[[channel]]"),
+              "test.toml:1: channel: is no key; there are [server], [tls], "
+              "[postgres], [websocket], [messages], [log]\n");
 }
 
 TEST(load, a_quoted_key_with_a_dot_is_not_a_section_and_a_key) {

@@ -118,6 +118,30 @@ TEST(secrets, stand_in_no_problem) {
     }
 }
 
+TEST(tls_files, come_together_and_can_be_read) {
+    const folder files;
+    const auto present = files.write("cert.pem", "anything: its content is not looked at").string();
+    const auto missing = (files.path() / "missing.pem").string();
+    const auto problems = [](const std::string& certificate, const std::string& key) {
+        return config::describe(
+            config::load("[tls]\ncertificate = '" + certificate + "'\nkey = '" + key + "'",
+                         "test.toml", nothing)
+                .problems);
+    };
+    EXPECT_EQ(problems("", ""), "");
+    EXPECT_EQ(problems(present, present), "");
+    EXPECT_EQ(problems(present, ""),
+              "test.toml:2: tls.certificate: is set without tls.key; both or neither\n");
+    EXPECT_EQ(problems("", present),
+              "test.toml:3: tls.key: is set without tls.certificate; both or neither\n");
+    EXPECT_EQ(problems(present, missing), "test.toml:3: tls.key: the file \"" + missing +
+                                              "\" can't be opened: No such file or directory\n");
+    EXPECT_EQ(problems(files.path().string(), missing),
+              "test.toml:2: tls.certificate: the file \"" + files.path().string() +
+                  "\" is not a regular file\ntest.toml:3: tls.key: the file \"" + missing +
+                  "\" can't be opened: No such file or directory\n");
+}
+
 TEST(file, that_cannot_be_read_is_a_problem) {
     const folder files;
     const auto missing = config::load(files.path() / "none.toml", nothing);

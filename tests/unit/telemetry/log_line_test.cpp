@@ -41,7 +41,11 @@ std::vector<base::observation> one_of_each() {
             session_refused{"192.0.2.1", 403, "origin"},
             bad_frame{"s1", "malformed", "not JSON"},
             accept_paused{"too many files", std::chrono::milliseconds(100)},
+            tls_failed{"192.0.2.1", "http request"},
             reload_asked{},
+            certificate_loaded{"/etc/cert.pem", std::chrono::sys_seconds{}},
+            setting_unusable{"tls.key", "is not the certificate's"},
+            reload_failed{"tls.key", "is not the certificate's"},
             draining{"SIGTERM"},
             drained{4},
             internal_error{"a defect"}};
@@ -71,6 +75,7 @@ TEST(log_line, levels_keep_floods_out_of_the_default) {
     EXPECT_EQ(telemetry::level_of(session_opened{}), level::debug);
     EXPECT_EQ(telemetry::level_of(session_closed{}), level::debug);
     EXPECT_EQ(telemetry::level_of(bad_frame{}), level::debug);
+    EXPECT_EQ(telemetry::level_of(tls_failed{}), level::debug);
     EXPECT_EQ(telemetry::level_of(session_refused{}), level::info);
     EXPECT_EQ(telemetry::level_of(postgres_lost{}), level::warn);
     EXPECT_EQ(telemetry::level_of(postgres_unreachable{}), level::warn);
@@ -81,7 +86,13 @@ TEST(log_line, levels_keep_floods_out_of_the_default) {
 TEST(log_line, text) {
     EXPECT_EQ(text_of(started{"1.2.3"}),
               "2026-11-22T12:00:00.123Z info  pgherald started version=1.2.3");
-    EXPECT_EQ(text_of(reload_asked{}), "2026-11-22T12:00:00.123Z info  a reload was asked for");
+    EXPECT_EQ(text_of(reload_asked{}),
+              "2026-11-22T12:00:00.123Z info  a reload was asked for: only the TLS certificate can "
+              "be read again");
+    EXPECT_EQ(text_of(certificate_loaded{"c.pem",
+                                         std::chrono::sys_days(std::chrono::year(2027) / 1 / 31)}),
+              "2026-11-22T12:00:00.123Z info  new connections get this TLS certificate "
+              "certificate=c.pem expires=2027-01-31T00:00:00.000Z");
     EXPECT_EQ(text_of(postgres_unreachable{"listen", "connection to \"db\" refused\n",
                                            std::chrono::milliseconds(250)}),
               "2026-11-22T12:00:00.123Z warn  can't reach Postgres, will try again purpose=listen "

@@ -120,7 +120,10 @@ TEST(metrics, counts_what_befalls_sessions) {
     made.observe(bad_frame{"s", "malformed", ""});
     made.observe(bad_frame{"s", "made up", ""});
     made.observe(accept_paused{"", 0ms});
+    made.observe(tls_failed{"a", ""});
     made.observe(reload_asked{});
+    made.observe(reload_failed{"tls.key", ""});
+    made.observe(certificate_loaded{"c.pem", std::chrono::sys_seconds(1'800'000'000s)});
     made.observe(internal_error{""});
     made.observe(epoch_changed{"a", "b"});
     const auto page = render(made);
@@ -132,7 +135,9 @@ TEST(metrics, counts_what_befalls_sessions) {
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"malformed\"}"), "1");
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"internal\"}"), "0");
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"other\"}"), "1");
-    for (const auto* name : {"accept_paused", "reload_asked", "internal_errors", "epoch_changes"})
+    EXPECT_EQ(value_of(page, "pgherald_certificate_expiry_seconds"), "1800000000");
+    for (const auto* name : {"accept_paused", "tls_failures", "reload_asked", "reload_failures",
+                             "internal_errors", "epoch_changes"})
         EXPECT_EQ(value_of(page, "pgherald_" + std::string(name) + "_total"), "1") << name;
 }
 

@@ -1,0 +1,132 @@
+#include "tests/bench/load.hpp"
+#include "tests/bench/scenarios.hpp"
+
+#include <stdexcept>
+
+namespace bench {
+
+namespace {
+
+constexpr std::size_t publishers = 8;
+constexpr std::size_t window = 64;
+
+std::vector<std::string> channels(std::size_t count) {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i)
+        names.push_back("c" + std::to_string(i));
+    return names;
+}
+
+/// Hands the channels round, so that each has one publisher.
+void spread(load& on, const std::vector<std::string>& names) {
+    for (std::size_t who = 0; who < publishers; ++who) {
+        std::vector<std::string> mine;
+        for (std::size_t i = who; i < names.size(); i += publishers)
+            mine.push_back(names[i]);
+        on.lanes(who, std::move(mine));
+    }
+}
+
+/// What was promised with a receipt is in the table, in the order of each publisher.
+void check_table(subject& what, load& on, measurement& found) {
+    auto& database = what.database();
+    const auto stored = std::stoull(*database.value("select count(*) from queue.message"));
+    found.lost += on.acknowledgements() > stored ? on.acknowledgements() - stored : 0;
+    found.repeated += stored > on.acknowledgements() ? stored - on.acknowledgements() : 0;
+    if (what.name() != "pgherald")
+        return; // nothing there says in which order rows were committed
+    found.reordered += std::stoull(*database.value(
+        "select count(*) from (select (data->>'n')::bigint - lag((data->>'n')::bigint) "
+        "over (partition by data->>'p' order by seq) as step from queue.message) steps "
+        "where step <> 1"));
+}
+
+struct cost {
+    double rate;
+    double server_us; ///< of CPU for one message
+};
+
+measurement measure(const bench_context& context, subject& what, load& on) {
+    publishing flow(on, publishers, window);
+    flow.run(context.window / 2);
+    measurement found;
+    found.subject = what.name();
+    found.unit = "1/s";
+    const cpu_meter cpu(what.pid(), context.postgres.postmaster_pid());
+    for (int run = 0; run < context.runs; ++run)
+        found.values.push_back(flow.run(context.window));
+    found.cpu = cpu.read();
+    const double rate = median(found.values);
+    found.detail["server us CPU per message"] = 1e6 * found.cpu.at("server") / rate;
+    found.detail["postgres us CPU per message"] = 1e6 * found.cpu.at("postgres") / rate;
+    flow.finish();
+    return found;
+}
+
+} // namespace
+
+void durable_publishes(const bench_context& context) {
+    const auto add = [&](subject& what) {
+        load on(what.port(), 0, publishers);
+        spread(on, channels(publishers));
+        auto found = measure(context, what, on);
+        found.scenario = "D";
+        found.name = "acknowledged publishes, 8 x 64 in flight";
+        found.goal = ">= 40 k/s and >= 20 x node";
+        check_table(what, on, found);
+        context.out.add(found);
+    };
+    add(*context.start());
+    {
+        const auto what = context.start();
+        what->database().exec("alter table queue.message disable trigger notify_channel");
+        load on(what->port(), 0, publishers);
+        spread(on, channels(publishers));
+        auto found = measure(context, *what, on);
+        found.scenario = "D";
+        found.name = "the same without the trigger notify_channel";
+        check_table(*what, on, found);
+        context.out.add(found);
+    }
+    if (const auto node = context.start_node())
+        add(*node);
+}
+
+void many_channels(const bench_context& context) {
+    const std::string name = "acknowledged publishes, 5,000 sockets on 5,000 channels";
+    {
+        constexpr std::size_t sockets = 5'000;
+        const auto what = context.start();
+        load on(what->port(), sockets, publishers);
+        const auto names = channels(sockets);
+        for (std::size_t who = 0; who < sockets; ++who)
+            on.subscribe(who, names[who]);
+        on.confirm();
+        spread(on, names);
+        auto found = measure(context, *what, on);
+        found.scenario = "E";
+        found.name = name;
+        found.goal = "within 15 % of D";
+        on.finish(found, on.published());
+        context.out.add(found);
+    }
+    // The same sockets and deliveries, of few channels and of many.
+    constexpr std::size_t sockets = 100;
+    for (const std::size_t count : {std::size_t{10}, std::size_t{50'000}}) {
+        const auto what = context.start();
+        load on(what->port(), sockets, publishers);
+        const auto names = channels(count);
+        for (std::size_t i = 0; i < count; ++i)
+            on.subscribe(i % sockets, names[i]);
+        on.confirm();
+        spread(on, names);
+        auto found = measure(context, *what, on);
+        found.scenario = "E";
+        found.name = "acknowledged publishes, 100 sockets, " + std::to_string(count) + " channels";
+        found.goal = "cost with 50,000 within 10 % of that with 10";
+        on.finish(found, on.published());
+        context.out.add(found);
+    }
+}
+
+} // namespace bench
