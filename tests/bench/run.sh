@@ -40,9 +40,15 @@ if [ ! "$peer/node_modules/.package-lock.json" -nt "$peer/package-lock.json" ]; 
     npm ci --prefix "$peer" --no-audit --no-fund --ignore-scripts
 fi
 
+# Time that the host gave to other machines, and all time, in ticks.
+ticks() { awk '/^cpu / { print $9, $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9 }' /proc/stat; }
+before=$(ticks)
+
 rm -f "$out"/results.jsonl "$out"/results.md "$out"/*.svg # the load generator adds to what is there
 build/release/bench_load --node "$peer/server.mjs" --daemon build/release/pgherald --out "$out/results.jsonl" \
     ${scenarios[@]+"${scenarios[@]}"}
+
+stolen=$(awk '{ printf "%.0f %% of the cores", 100 * ($3 - $1) / ($4 - $2) }' <<<"$before $(ticks)")
 
 # report FILE FOLDER
 report() {
@@ -51,6 +57,7 @@ report() {
         --meta "Postgres=$("${PGHERALD_PG_BIN:-$(postgres_bin)}/postgres" --version | sed 's/^postgres (PostgreSQL) //'), fsync on" \
         --meta "Node.js=$(node --version)" \
         --meta "compiler=$("$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' build/release/CMakeCache.txt)" --version | head -n 1)" \
+        --meta "taken by other machines=$stolen" \
         --meta "command=tests/bench/run.sh${scenarios[*]:+ ${scenarios[*]}}"
 }
 report "$out/results.md" "$out"
