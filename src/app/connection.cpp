@@ -5,6 +5,8 @@
 #include "embedded/console.hpp"
 #include "ws/http_door.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+
 #include <algorithm>
 #include <memory>
 

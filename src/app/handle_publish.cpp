@@ -21,8 +21,8 @@ void session::handle(const wire::ref& ref, wire::publish verb) {
     }
     ++publishes_in_flight_;
     publish_request request;
-    request.id = verb.id ? std::move(*verb.id)
-                         : core::make_uuid_at(std::chrono::system_clock::now());
+    request.id =
+        verb.id ? std::move(*verb.id) : core::make_uuid_at(std::chrono::system_clock::now());
     request.channel = std::move(verb.channel);
     request.data = std::move(verb.data);
     request.ref = ref;

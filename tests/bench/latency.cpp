@@ -3,8 +3,6 @@
 
 #include <libpq-fe.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -118,14 +116,10 @@ paced measure_paced(const bench_context& context, subject& what, const std::stri
 
 /// Connects until the server takes it and the first message is there; false: not yet.
 bool try_first_message(int port) {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const int socket = connect_to(port);
+    if (socket < 0)
+        return false;
     const auto exchange = [&] {
-        if (connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
-            return false;
         std::string ask = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
                           "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                           "Sec-WebSocket-Version: 13\r\n\r\n";

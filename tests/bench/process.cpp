@@ -55,19 +55,6 @@ std::optional<process_line> look_at(long process) {
     return line;
 }
 
-int connect_to(int port) {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    if (connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) {
-        close(socket);
-        return -1;
-    }
-    return socket;
-}
-
 } // namespace
 
 double cpu_seconds(long process) {
@@ -110,6 +97,19 @@ long resident_kib(long process) {
         if (line.starts_with("VmRSS:"))
             return std::atol(line.c_str() + 6);
     return 0;
+}
+
+int connect_to(int port) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) {
+        close(socket);
+        return -1;
+    }
+    return socket;
 }
 
 int http_status(int port, const std::string& path) {

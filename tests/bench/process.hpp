@@ -14,6 +14,9 @@ double own_cpu_seconds();
 
 long resident_kib(long process);
 
+/// A blocking socket connected to 127.0.0.1:port, or -1.
+int connect_to(int port);
+
 /// The status of GET `path` on 127.0.0.1:port; 0: nobody answers.
 int http_status(int port, const std::string& path);
 

@@ -68,6 +68,7 @@ swarm::swarm(transport over)
         fail("epoll_create1");
     if (over == transport::tls) {
         tls_ = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_read_ahead(tls_, 1);
         SSL_CTX_set_mode(tls_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
