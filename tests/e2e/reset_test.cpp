@@ -65,6 +65,12 @@ protected:
     database db;
     support::daemon daemon{{.dsn = db.conninfo(), .settings = {{"MESSAGES_TAIL", "0"}}}};
     std::string epoch = epoch_of(db);
+
+    /// To whoever subscribes before this, what is removed went missing after he came.
+    void wait_until_read(std::int64_t seq) {
+        ASSERT_TRUE(eventually(
+            10s, [&] { return daemon.metric("pgherald_position") >= static_cast<double>(seq); }));
+    }
 };
 
 TEST_F(Reset, TrimmedIsOnlyTheChannelThatLostMessages) {
@@ -134,6 +140,7 @@ TEST_F(Reset, TheStartIsWhateverIsKept) {
     const auto all = add(db, "a", 6);
     remove(db, all[0]);
     remove(db, all[3]);
+    wait_until_read(all.back());
     herald_client client(daemon.port());
     client.subscribe("a", from_start);
     EXPECT_EQ(client.next_seqs(4), seqs_of(db, "a"));
@@ -143,8 +150,9 @@ TEST_F(Reset, TheStartIsWhateverIsKept) {
     stale.subscribe("a", std::string(from_start) + R"(,"epoch":"another")");
     EXPECT_EQ(stale.next_seqs(7), seqs_of(db, "a"));
 
-    add(db, "b", 3);
+    const auto gone = add(db, "b", 3);
     db.exec("delete from queue.message");
+    wait_until_read(gone.back());
     herald_client nothing(daemon.port());
     nothing.subscribe("b", from_start);
     EXPECT_TRUE(quiet(nothing));
