@@ -43,6 +43,17 @@ TEST(JsonVectors, NumbersThatOverflowRapidJsonAreText) {
     }
 }
 
+/// RapidJSON 1.1.0 takes some of them when it is built to use vector instructions.
+TEST(JsonVectors, ControlCharactersInStringsAreRefusedWhereverTheyStand) {
+    for (char control = 0x01; control < 0x20; ++control) {
+        for (std::size_t before = 0; before < 33; ++before) {
+            const auto text =
+                "\"" + std::string(before, 'x') + control + std::string(32, 'y') + "\"";
+            EXPECT_TRUE(check_error(text)) << int{control} << " after " << before;
+        }
+    }
+}
+
 TEST(JsonVectors, IntegerOfThousandDigitsIsKept) {
     const std::string digits(1000, '7');
     const auto text = R"({"a":1, "v" : )" + digits + R"( ,"s":"1e400 \" 1e400","n":[1e500,{"x":-)" +
