@@ -327,6 +327,8 @@ private:
             const base::seq given_upto = each.state->cursor();
             each.state->good_upto(good, base::reset_reason::epoch);
             each.exempt = std::min(each.exempt, std::max<base::seq>(good, 0));
+            // A late acknowledgement may have counted further than what was given.
+            const bool acked_beyond = each.window > 0 && !each.from_start && each.acked > good;
             if (each.window > 0 && !each.must_reset && !each.from_start && each.acked <= good) {
                 go_back(each, good);
             }
@@ -334,7 +336,8 @@ private:
                 each.lost_upto = std::max(each.lost_upto, given_upto);
                 each.acked = std::min(each.acked, std::max<base::seq>(good, 0));
             }
-            each.must_reset = each.must_reset || (!each.from_start && each.cursor > good);
+            each.must_reset =
+                each.must_reset || acked_beyond || (!each.from_start && each.cursor > good);
         }
     }
 
