@@ -185,11 +185,10 @@ asio::awaitable<replay::lane*> replay::acquire(time_point deadline) {
 
 /// By itself, since it may wait for longer than who needs it does.
 asio::awaitable<void> replay::reopen(lane& closed) {
-    const bool opened = co_await closed.connection.open();
+    co_await closed.connection.open();
     if (stopping_) {
         closed.connection.close();
     }
-    static_cast<void>(opened);
     release(closed);
 }
 

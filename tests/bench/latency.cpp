@@ -1,5 +1,6 @@
 #include "tests/bench/load.hpp"
 #include "tests/bench/scenarios.hpp"
+#include "tests/support/eventually.hpp"
 
 #include <libpq-fe.h>
 
@@ -7,7 +8,6 @@
 #include <unistd.h>
 
 #include <stdexcept>
-#include <thread>
 
 namespace bench {
 
@@ -192,11 +192,13 @@ void start_to_first(const bench_context& context) {
         const child daemon({context.daemon, "serve"},
                            {"PGHERALD_POSTGRES_DSN=" + database.conninfo(),
                             "PGHERALD_SERVER_LISTEN=127.0.0.1:" + std::to_string(port)});
-        while (!try_first_message(port)) {
-            if (!daemon.running() || clock::now() - begun > patience)
-                throw std::runtime_error("the daemon did not start:\n" + daemon.output());
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
+        bool arrived = false;
+        support::eventually(patience, [&] {
+            arrived = try_first_message(port);
+            return arrived || !daemon.running();
+        });
+        if (!arrived)
+            throw std::runtime_error("the daemon did not start:\n" + daemon.output());
         found.values.push_back(ms(clock::now() - begun));
     }
     context.out.add(found);
