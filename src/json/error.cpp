@@ -20,6 +20,8 @@ public:
             return "nested too deep";
         case errc::not_an_object:
             return "not a JSON object";
+        case errc::not_an_array:
+            return "not a JSON array";
         case errc::duplicate_key:
             return "a key occurs twice";
         case errc::too_many_keys:

@@ -21,8 +21,9 @@ enum class errc {
     syntax = 1,    ///< not JSON, or invalid UTF-8
     too_deep,      ///< nested deeper than the limit
     not_an_object, ///< valid, but the outermost value is no object
+    not_an_array,  ///< valid, but the outermost value is no array
     duplicate_key, ///< the outermost object names a key twice
-    too_many_keys, ///< the outermost object has more keys than the limit
+    too_many_keys, ///< the outermost object or array has more members than the limit
 };
 
 const boost::system::error_category& category();
@@ -30,12 +31,12 @@ boost::system::error_code make_error_code(errc e);
 
 struct limits {
     std::size_t depth = 64; ///< of nested arrays and objects, the outermost included
-    std::size_t keys = 64;  ///< of the outermost object
+    std::size_t keys = 64;  ///< of the outermost object, or members of the outermost array
 };
 
-/// One key of the outermost object.
+/// One key of the outermost object, or one value of the outermost array.
 struct member {
-    std::string key;
+    std::string key; ///< empty in an array
     json::kind kind;
     /// The value's bytes as they stand in the text, without white space around them.
     /// Lifetime: the parsed text's.
@@ -58,6 +59,9 @@ boost::system::result<object> parse_object(std::string_view text, const limits& 
 
 /// The same, into `out`: after an error it holds the members read before it.
 boost::system::error_code parse_object(std::string_view text, object& out, const limits& = {});
+
+/// The values of a text that is an array, in their order; nested ones stay unparsed as above.
+boost::system::result<std::vector<member>> parse_array(std::string_view text, const limits& = {});
 
 /// Whether `text` is one whole JSON value within `depth`.
 boost::system::result<void> check(std::string_view text, std::size_t depth = 64);

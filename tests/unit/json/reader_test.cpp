@@ -222,6 +222,57 @@ TEST(JsonReader, AfterAnErrorTheMembersBeforeItAreThere) {
     EXPECT_TRUE(out.members().empty());
 }
 
+TEST(JsonArray, RawRangesAreTheBytesOfEachValue) {
+    const auto text = " [ 1e400 ,\"x\\n\\u00e9\",[ 1, {\"a\" : []} ] , { \"b\":[2] },null\n,\t"
+                      "true,[],\"]\" , -1.50e+3 ]\r\n"s;
+    const auto parsed = json::parse_array(text);
+    ASSERT_TRUE(parsed);
+    const struct {
+        std::string_view raw, text;
+        json::kind kind;
+    } expected[] = {
+        {"1e400", "", json::kind::number},
+        {R"("x\n\u00e9")", "x\né", json::kind::string},
+        {R"([ 1, {"a" : []} ])", "", json::kind::array},
+        {R"({ "b":[2] })", "", json::kind::object},
+        {"null", "", json::kind::null},
+        {"true", "", json::kind::boolean},
+        {"[]", "", json::kind::array},
+        {R"("]")", "]", json::kind::string},
+        {"-1.50e+3", "", json::kind::number},
+    };
+    ASSERT_EQ(parsed->size(), std::size(expected));
+    for (std::size_t i = 0; i < std::size(expected); ++i) {
+        const auto& member = (*parsed)[i];
+        EXPECT_EQ(member.key, "");
+        EXPECT_EQ(member.raw, expected[i].raw);
+        EXPECT_EQ(member.text, expected[i].text);
+        EXPECT_EQ(member.kind, expected[i].kind);
+        EXPECT_GE(member.raw.data(), text.data());
+        EXPECT_LE(member.raw.data() + member.raw.size(), text.data() + text.size());
+    }
+    EXPECT_TRUE(json::parse_array(" [ ] ")->empty());
+}
+
+TEST(JsonArray, LimitsAndErrors) {
+    const auto error = [](std::string_view text, const json::limits& limits = {}) {
+        const auto parsed = json::parse_array(text, limits);
+        return parsed ? boost::system::error_code() : parsed.error();
+    };
+    for (const auto text : {R"({"a":[1]})"sv, R"({"a":1,"a":2})"sv, "1"sv, "\"[]\""sv, "null"sv})
+        EXPECT_EQ(error(text), json::errc::not_an_array) << text;
+    for (const auto text : {""sv, "["sv, "[1,]"sv, "[,1]"sv, "[1 2]"sv, "[1]]"sv, "[1][2]"sv,
+                            "[\"\\udc00\"]"sv, "[1]\0"sv, "[01]"sv})
+        EXPECT_EQ(error(text), json::errc::syntax) << text;
+    EXPECT_FALSE(error("[1,[],3]", {.keys = 3}));
+    EXPECT_EQ(error("[1,2,3,[]]", {.keys = 3}), json::errc::too_many_keys);
+    EXPECT_FALSE(error("[[1,2,3,4]]", {.keys = 3}));
+    EXPECT_FALSE(error(nested(64)));
+    EXPECT_EQ(error(nested(65)), json::errc::too_deep);
+    // Their keys are nobody's business here.
+    EXPECT_FALSE(error(R"([{"a":1,"a":2}])"));
+}
+
 TEST(JsonCheck, TakesAnyOneValue) {
     for (const auto text : {"null"sv, " 1 "sv, "\"a\""sv, "[]"sv, R"({"a":1,"a":2})"sv, "1e400"sv})
         EXPECT_FALSE(check_error(text)) << text;
@@ -310,8 +361,9 @@ TEST(JsonString, WhatIsWrittenIsReadBack) {
 }
 
 TEST(JsonError, SaysWhatIsWrong) {
-    for (const auto code : {json::errc::syntax, json::errc::too_deep, json::errc::not_an_object,
-                            json::errc::duplicate_key, json::errc::too_many_keys})
+    for (const auto code :
+         {json::errc::syntax, json::errc::too_deep, json::errc::not_an_object,
+          json::errc::not_an_array, json::errc::duplicate_key, json::errc::too_many_keys})
         EXPECT_NE(json::make_error_code(code).message(), "unknown error");
     EXPECT_EQ(json::category().name(), "json"sv);
 }
