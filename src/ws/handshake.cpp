@@ -20,6 +20,15 @@ std::string text_of(const parsed_request& request, http::field name) {
     return at == request.end() ? std::string() : std::string(at->value());
 }
 
+template <typename Name>
+std::vector<std::string> values_of(const parsed_request& request, Name name) {
+    std::vector<std::string> values;
+    const auto [first, last] = request.equal_range(name);
+    for (auto field = first; field != last; ++field)
+        values.emplace_back(field->value());
+    return values;
+}
+
 bool has_token(const parsed_request& request, http::field name, std::string_view token) {
     const auto [first, last] = request.equal_range(name);
     return std::any_of(first, last, [&](const auto& field) {
@@ -71,7 +80,8 @@ refusal check_request(const parsed_request& request) {
     const auto encodings = request.count(http::field::transfer_encoding);
     const auto lengths = request.count(http::field::content_length);
     if (lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0) ||
-        (encodings > 0 && (request.version() != 11 || !request.chunked())))
+        (encodings > 0 && (request.version() != 11 || !request.chunked())) ||
+        text_of(request, http::field::content_length).find(',') != std::string::npos)
         return {400, "unclear length of the body"};
     // What decides about rights must not be said twice.
     for (const auto name : {http::field::host, http::field::origin, http::field::authorization})
@@ -95,6 +105,8 @@ http_request describe_request(const parsed_request& request) {
     seen.has_origin = request.count(http::field::origin) > 0;
     seen.origin = text_of(request, http::field::origin);
     seen.authorization = text_of(request, http::field::authorization);
+    seen.forwarded_for = values_of(request, "X-Forwarded-For");
+    seen.forwarded = values_of(request, http::field::forwarded);
     seen.wants_upgrade = has_token(request, http::field::upgrade, "websocket") &&
                          has_token(request, http::field::connection, "upgrade");
     if (!seen.wants_upgrade)

@@ -14,6 +14,7 @@
 #include <boost/beast/http/write.hpp>
 
 #include <optional>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 
@@ -65,6 +66,7 @@ public:
 
     const std::string& peer() const { return peer_; }
     error_code tls_failure() const { return tls_failure_; }
+    unsigned refused() const { return refused_; }
     asio::awaitable<boost::system::result<http_request>> read();
     asio::awaitable<error_code> respond(http_response response);
     asio::awaitable<boost::system::result<socket>>
@@ -73,6 +75,7 @@ public:
 private:
     asio::awaitable<error_code> secure();
     asio::awaitable<error_code> parse();
+    error_code feed_parser();
     asio::awaitable<error_code> refuse(refusal why);
     asio::awaitable<void> finish();
 
@@ -85,6 +88,8 @@ private:
     boost::beast::flat_buffer buffer_;
     std::optional<http::request_parser<http::string_body>> parser_;
     std::string peer_;
+    unsigned refused_ = 0;
+    bool answered_ = false; ///< a request, at least
     bool keeps_alive_ = true;
     bool is_head_ = false;
 };
@@ -133,8 +138,7 @@ asio::awaitable<error_code> http_door::impl::parse() {
     for (;;) {
         if (buffer_.size() > 0) {
             begun = true;
-            error_code error;
-            buffer_.consume(parser_->put(buffer_.data(), error));
+            const error_code error = feed_parser();
             if (error && error != http::error::need_more)
                 co_return co_await refuse(refusal_for(error));
             if (parser_->is_header_done() && !std::exchange(checked, true))
@@ -155,6 +159,8 @@ asio::awaitable<error_code> http_door::impl::parse() {
             co_return co_await refuse(std::move(slow));
         }
         if (error) {
+            if (deadline_.passed() && !answered_)
+                refused_ = 408; // nobody waits for the answer to a question not asked
             error_code ignored;
             transport_.tcp().close(ignored);
             co_return error;
@@ -162,8 +168,19 @@ asio::awaitable<error_code> http_door::impl::parse() {
     }
 }
 
+error_code http_door::impl::feed_parser() {
+    error_code error;
+    try {
+        buffer_.consume(parser_->put(buffer_.data(), error));
+    } catch (const std::length_error&) { // of one field: Beast counts in 16 bits
+        error = http::error::header_limit;
+    }
+    return error;
+}
+
 asio::awaitable<error_code> http_door::impl::refuse(refusal why) {
     keeps_alive_ = false;
+    refused_ = why.status;
     http_response response;
     response.status = why.status;
     response.body = std::move(why.text) + "\n";
@@ -181,6 +198,7 @@ asio::awaitable<error_code> http_door::impl::respond(http_response response) {
         answer.set(name, value);
     answer.content_length(response.body.size());
     answer.keep_alive(keeps_alive_);
+    answered_ = true;
     if (!is_head_)
         answer.body() = std::move(response.body);
 
@@ -213,6 +231,9 @@ asio::awaitable<boost::system::result<socket>>
 http_door::impl::upgrade(socket_options options, std::string subprotocol, std::string server_name) {
     auto handshake = parser_->release();
     handshake.erase(http::field::expect); // a GET has nothing to continue with
+    // They were found wherever they stood; Beast looks at the first of each.
+    handshake.set(http::field::connection, "Upgrade");
+    handshake.set(http::field::upgrade, "websocket");
     std::string already_read(static_cast<const char*>(buffer_.data().data()), buffer_.size());
     buffer_ = {};
     auto core =
@@ -235,6 +256,10 @@ std::string http_door::peer() const {
 
 error_code http_door::tls_failure() const {
     return impl_->tls_failure();
+}
+
+unsigned http_door::refused() const {
+    return impl_->refused();
 }
 
 asio::awaitable<boost::system::result<http_request>> http_door::read() {

@@ -30,6 +30,8 @@ struct http_request {
     std::string origin;        ///< empty: none sent
     std::string authorization; ///< empty: none sent
     bool has_origin = false;
+    std::vector<std::string> forwarded_for; ///< values of X-Forwarded-For, in order
+    std::vector<std::string> forwarded;     ///< values of Forwarded, in order
     bool wants_upgrade = false;  ///< Upgrade: websocket with Connection: upgrade
     std::string upgrade_problem; ///< why the WebSocket handshake is not valid; empty: it is
     unsigned upgrade_status = 0; ///< what to answer then: 400, or 426 for another version
@@ -62,6 +64,10 @@ public:
     /// After read() has failed: why the TLS handshake did. No error: it didn't, or the peer went
     /// away.
     error_code tls_failure() const;
+
+    /// After read() has failed: the status it answered with by itself, e.g. 431, also where the
+    /// peer was gone by then. 408 as well for a first request that didn't begin in time. 0: none.
+    unsigned refused() const;
 
     /// Sends the answer to the last request. Afterwards read() gives the next one, or an error
     /// where the connection doesn't stay open. HEAD gets no body.

@@ -31,6 +31,22 @@ constexpr int kernel_unsent = 128 * 1024;
 
 constexpr std::size_t discard_at_once = 16 * 1024;
 
+/// 1005 where the frame has none.
+std::uint16_t code_in(std::string_view close_frame) {
+    if (close_frame.size() < 4)
+        return 1005;
+    const auto high = static_cast<unsigned char>(close_frame[2]);
+    const auto low = static_cast<unsigned char>(close_frame[3]);
+    return static_cast<std::uint16_t>(high << 8 | low);
+}
+
+/// Beast repeats the peer's code also where RFC 6455 7.4.2 leaves it to nobody: that peer has
+/// broken the protocol.
+void correct_code(std::string& close_frame) {
+    if (code_in(close_frame) >= 5000)
+        close_frame.replace(2, 2, "\x03\xea"); // 1002
+}
+
 } // namespace
 
 /// A coroutine that waits for the queue to shrink. In a list, so that several may wait.
@@ -103,8 +119,10 @@ void outbox_core::control(std::string bytes, written_handler handler) {
     if (over_)
         return finish_control(asio::error::operation_aborted);
     const bool is_close = bytes.front() == close_frame_start;
-    if (is_close)
+    if (is_close) {
+        correct_code(bytes);
         seal(bytes, close_behind_);
+    }
     queue_.put_control(std::move(bytes), is_close && close_behind_);
     mark();
 }
@@ -116,11 +134,8 @@ void outbox_core::seal(std::string_view close_frame, bool behind) {
     wake();
     if (!owner_)
         return;
-    if (close_frame.size() < 4)
-        return owner_->sealed(1005, {});
-    const auto high = static_cast<unsigned char>(close_frame[2]);
-    const auto low = static_cast<unsigned char>(close_frame[3]);
-    owner_->sealed(static_cast<std::uint16_t>(high << 8 | low), close_frame.substr(4));
+    const bool has_reason = close_frame.size() > 4;
+    owner_->sealed(code_in(close_frame), has_reason ? close_frame.substr(4) : std::string_view());
 }
 
 void outbox_core::mark() {

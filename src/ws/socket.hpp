@@ -17,7 +17,10 @@ struct socket_options {
     std::size_t outbox_bytes = 64 * 1024; ///< from here on has_room() is false
     std::chrono::milliseconds ping_interval{25'000};
     std::chrono::milliseconds close_timeout{5'000}; ///< for the peer to answer a close
-    bool compression = false;                       ///< accept permessage-deflate from the client
+    /// Accept permessage-deflate from the client. What it inflates to is held to max_frame, in one
+    /// buffer. A session that agreed on it waits with about 50 KiB (measured; 5 KiB without), most
+    /// of it the window of 32 KiB, and takes up to max_frame more while it has a message.
+    bool compression = false;
 };
 
 /// One frame from the client.

@@ -7,8 +7,12 @@
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/websocket/error.hpp>
+#include <boost/beast/zlib/error.hpp>
 
 #include <algorithm>
+#include <memory>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace ws {
 namespace {
@@ -22,6 +26,9 @@ constexpr auto as_small_result = asio::as_tuple(asio::deferred);
 
 constexpr std::size_t first_growth = 4096;
 
+/// Of a large message's memory, while the socket waits for the next.
+constexpr std::size_t much_to_keep = 16 * 1024;
+
 /// RFC 6455 5.5: a control frame's payload is at most 125 bytes, two of them the code.
 constexpr std::size_t max_reason = 123;
 
@@ -29,6 +36,22 @@ constexpr std::size_t max_reason = 123;
 /// its own, and needs to know nothing of pings.
 base::frame_ptr make_ping() {
     return std::make_shared<const base::frame>(std::string("\x89\x00", 2), 0);
+}
+
+/// The answer to bytes that don't inflate. RFC 7692 asks for the end and names no code.
+constexpr char bad_payload_close[] = {'\x88', '\x02', '\x03', '\xef'}; // 1007
+
+bool is_of_inflating(const error_code& error) {
+    namespace zlib = boost::beast::zlib;
+    return error.category() == zlib::make_error_code(zlib::error::general).category();
+}
+
+/// Gives whole pages back; what they held is lost.
+void release_pages(char* begin, std::size_t size) {
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    void* first = begin;
+    if (std::align(page, page, first, size))
+        ::madvise(first, size / page * page, MADV_DONTNEED);
 }
 
 std::string shortened(std::string reason) {
@@ -62,6 +85,7 @@ void socket::impl::set_options(const std::string& subprotocol, const std::string
         answer.set(boost::beast::http::field::server, server_name);
         if (!subprotocol.empty())
             answer.set(boost::beast::http::field::sec_websocket_protocol, subprotocol);
+        inflates_ = answer.count(boost::beast::http::field::sec_websocket_extensions) > 0;
     }));
     if (options_.compression) {
         websocket::permessage_deflate deflate;
@@ -99,9 +123,9 @@ void socket::impl::heard_control(websocket::frame_type kind) {
 }
 
 asio::mutable_buffer socket::impl::space_for_more(std::size_t have) {
-    if (options_.compression) {
+    if (inflates_) {
         // Beast before 1.90 loses its way when an inflated message doesn't fit into one buffer, so
-        // it gets all of it from the start. Pages nobody writes to cost no memory.
+        // it gets all of it from the start, and keeps it. Pages nobody writes to cost no memory.
         big_size_ = options_.max_frame + 1;
         if (!big_)
             big_ = std::make_unique_for_overwrite<char[]>(big_size_);
@@ -122,8 +146,13 @@ asio::mutable_buffer socket::impl::space_for_more(std::size_t have) {
 }
 
 asio::awaitable<boost::system::result<incoming>> socket::impl::read(self_ptr self) {
-    big_.reset();
-    big_size_ = 0;
+    if (!inflates_) {
+        big_.reset();
+        big_size_ = 0;
+    } else if (last_size_ > much_to_keep) {
+        release_pages(big_.get(), last_size_);
+    }
+    last_size_ = 0;
     if (over_ || closing_)
         co_return error_code(asio::error::operation_aborted);
     std::size_t have = 0;
@@ -134,7 +163,11 @@ asio::awaitable<boost::system::result<incoming>> socket::impl::read(self_ptr sel
             co_await stream_.async_read_some(space_for_more(have), as_small_result);
         if (error) {
             is_reading_ = false;
-            if (!closing_) // else the end is close()'s business
+            if (closing_)
+                co_return error; // the end is close()'s business
+            if (is_of_inflating(error))
+                co_await refuse_payload();
+            else
                 abort();
             co_return error;
         }
@@ -142,6 +175,7 @@ asio::awaitable<boost::system::result<incoming>> socket::impl::read(self_ptr sel
         have += more;
     } while (!stream_.is_message_done());
     is_reading_ = false;
+    last_size_ = have;
     const std::string_view bytes(big_ ? big_.get() : small_.data(), have);
     // Beast checks UTF-8, but not that a message whose last fragment is empty ends between
     // characters.
@@ -150,6 +184,22 @@ asio::awaitable<boost::system::result<incoming>> socket::impl::read(self_ptr sel
         co_return error_code(websocket::error::bad_frame_payload);
     }
     co_return incoming{stream_.got_binary(), bytes};
+}
+
+/// Beast fails then without a word to the peer, and sends nothing more itself.
+asio::awaitable<void> socket::impl::refuse_payload() {
+    closing_ = true;
+    core_->close_behind_data(false);
+    auto& layer = stream_.next_layer();
+    const auto [error, count] =
+        co_await layer.async_write_some(asio::buffer(bad_payload_close), as_result);
+    if (!error) {
+        const auto tear_down = [this](auto handler) {
+            core_->tear_down(outbox_core::torn_down_handler(std::move(handler)));
+        };
+        co_await asio::async_initiate<decltype(as_result), void(error_code)>(tear_down, as_result);
+    }
+    abort();
 }
 
 void socket::impl::send(base::frame_ptr frame) {

@@ -53,6 +53,7 @@ private:
 
     void sealed(std::uint16_t code, std::string_view reason) override;
     void set_options(const std::string& subprotocol, const std::string& server_name);
+    asio::awaitable<void> refuse_payload();
     void heard_control(boost::beast::websocket::frame_type kind);
     void start_timer(std::chrono::milliseconds delay);
     void timer_fired();
@@ -72,7 +73,9 @@ private:
     std::array<char, 128> small_; ///< most messages fit, and an idle socket waits with this alone
     std::unique_ptr<char[]> big_; ///< a larger message, until the next read
     std::size_t big_size_ = 0;
+    std::size_t last_size_ = 0; ///< of the last message
 
+    bool inflates_ = false;   ///< compression was agreed on
     bool is_reading_ = false; ///< only then can the peer's silence be blamed on the peer
     bool heard_ = false;      ///< since the last tick
     bool asked_ = false;      ///< the last tick found silence or sent a ping

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
+#include <future>
 #include <optional>
 
 namespace {
@@ -28,6 +31,19 @@ TEST_P(WsClose, AnswersTheClientsClose) {
     EXPECT_TRUE(echoing.becomes_empty());
     EXPECT_EQ(echoing.last_ending().code, 4001);
     EXPECT_EQ(echoing.last_ending().reason, "bye");
+}
+
+TEST_P(WsClose, DoesNotRepeatACodeThatIsNobodys) {
+    server echoing;
+    const auto answer_to = [&](const std::string& code) {
+        auto client = echoing.raw_socket();
+        client.write(support::client_frame(8, code));
+        return client.read_exactly(4);
+    };
+    EXPECT_EQ(answer_to("\x13\x87"), "\x88\x02\x13\x87"); // 4999
+    EXPECT_EQ(answer_to("\x13\x88"), "\x88\x02\x03\xea"); // 5000: 1002
+    EXPECT_EQ(answer_to("\xff\xff"), "\x88\x02\x03\xea");
+    EXPECT_TRUE(echoing.becomes_empty());
 }
 
 TEST_P(WsClose, ClosesBehindWhatIsQueued) {
@@ -62,14 +78,18 @@ TEST_P(WsClose, ClosesAheadOfUnsentDataWhenAtOnce) {
 
 TEST_P(WsClose, FinishesAHalfSentFrameBeforeTheCloseFrame) {
     const std::string large(4'000'000, 'x');
+    std::promise<void> is_closing;
     server closing([&](ws::socket& socket) -> ws::asio::awaitable<void> {
         socket.send(text(large));
         socket.send(text("dropped"));
         const auto all = socket.queued_bytes();
         EXPECT_TRUE(co_await eventually([&] { return socket.queued_bytes() < all; }));
+        // Runs when close() has begun to wait; until then nobody takes the rest of the frame.
+        ws::asio::post(co_await ws::asio::this_coro::executor, [&] { is_closing.set_value(); });
         co_await socket.close(1001, "", true);
     });
     auto client = closing.client();
+    ASSERT_EQ(is_closing.get_future().wait_for(soon), std::future_status::ready);
     EXPECT_TRUE(client.read() == large);
     EXPECT_EQ(client.read(), std::nullopt);
     EXPECT_EQ(client.close_code(), 1001);

@@ -1,6 +1,9 @@
 #include "tests/ws/ws_server.hpp"
+#include "ws/handshake.hpp"
 
 #include <gtest/gtest.h>
+
+#include <boost/beast/http/parser.hpp>
 
 #include <string>
 #include <vector>
@@ -64,6 +67,12 @@ TEST_P(WsHandshake, RefusesWhatIsNoValidHandshake) {
          plain_handshake("/", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), 400},
         {"encoding and length",
          plain_handshake("/", "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n"), 400},
+        {"a list of lengths", plain_handshake("/", "Content-Length: 0, 0\r\n"), 400},
+        {"Connection twice", plain_handshake("/ws", "Connection: keep-alive\r\n"), 101},
+        {"Connection twice, upgrade last",
+         replaced(good, "Connection:", "Connection: keep-alive\r\nConnection:"), 101},
+        {"Upgrade twice, websocket last",
+         replaced(good, "Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket"), 101},
         {"other encoding", plain_handshake("/", "Transfer-Encoding: gzip\r\n"), 400},
         {"long header", plain_handshake("/ws", "X: " + std::string(17'000, 'x') + "\r\n"), 431},
         {"many fields",
@@ -88,6 +97,27 @@ TEST_P(WsHandshake, RefusesWhatIsNoValidHandshake) {
         }
     }
     EXPECT_EQ(echoing.client().answer_field("Upgrade"), "websocket");
+}
+
+TEST_P(WsHandshake, RefusesFieldsThatAreTooLargeForBeast) {
+    ws::door_options options;
+    options.max_header = 1024 * 1024;
+    server echoing(echo, {}, options);
+    const std::string large(70'000, 'x');
+    const std::string small(60'000, 'x');
+    const struct {
+        std::string request;
+        unsigned status;
+    } cases[] = {
+        {plain_handshake("/ws", "X: " + small + "\r\nY: " + small + "\r\n"), 101},
+        {plain_handshake("/ws", "X: " + large + "\r\n"), 431},
+        {plain_handshake("/ws", large + ": x\r\n"), 431},
+    };
+    for (const auto& one : cases) {
+        auto client = echoing.raw();
+        client.write(one.request);
+        EXPECT_EQ(status_of(client.read_until("\r\n\r\n")), one.status);
+    }
 }
 
 TEST_P(WsHandshake, PassesOnWhatFollowsTheHandshake) {
@@ -130,6 +160,41 @@ TEST_P(WsHandshake, EndsSlowRequestsHoweverTheyTrickle) {
     EXPECT_TRUE(echoing.becomes_empty());
 }
 
+TEST_P(WsHandshake, TellsWhatItRefused) {
+    ws::door_options options;
+    options.request_timeout = 500ms;
+    server echoing(echo, {}, options);
+    const auto refused_of = [&](const std::string& bytes, bool and_ends) {
+        const auto before = echoing.refusals().size();
+        auto client = echoing.raw();
+        client.write(bytes);
+        if (and_ends) {
+            client.read_until("\r\n\r\n", 100ms);
+            client.end_tcp();
+        }
+        client.read_to_end();
+        EXPECT_TRUE(echoing.becomes_empty());
+        const auto all = echoing.refusals();
+        EXPECT_EQ(all.size(), before + 1);
+        return all.back();
+    };
+    const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n";
+    EXPECT_EQ(refused_of("", false), 408u) << "nothing came";
+    EXPECT_EQ(refused_of("G", false), 408u);
+    EXPECT_EQ(refused_of(request, false), 408u);
+    EXPECT_EQ(refused_of(request + "X: " + std::string(17'000, 'x') + "\r\n", false), 431u);
+    EXPECT_EQ(refused_of("nonsense\r\n\r\n", false), 400u);
+    EXPECT_EQ(refused_of("GET / HTTP/1.1\r\n\r\n", false), 400u) << "no Host";
+    EXPECT_EQ(refused_of(request + "Content-Length: 5000\r\n\r\n", false), 413u);
+    EXPECT_EQ(refused_of("", true), 0u) << "went away";
+    EXPECT_EQ(refused_of(request, true), 0u) << "went away in the middle";
+    EXPECT_EQ(refused_of(request + "\r\n", true), 0u) << "went away when served";
+    EXPECT_EQ(refused_of(request + "\r\n", false), 0u) << "served, then idle";
+    EXPECT_EQ(refused_of(request + "\r\nG", false), 408u) << "served, then slow";
+    EXPECT_EQ(refused_of(request + "\r\nnonsense\r\n\r\n", false), 400u);
+    EXPECT_EQ(refused_of(request + "Connection: close\r\n\r\n", false), 0u);
+}
+
 TEST_P(WsHandshake, KeepsPlainConnectionsOpen) {
     server echoing;
     auto client = echoing.raw();
@@ -148,6 +213,52 @@ TEST_P(WsHandshake, KeepsPlainConnectionsOpen) {
     EXPECT_EQ(client.read_to_end(), "/five");
     EXPECT_TRUE(client.closed());
     EXPECT_TRUE(echoing.becomes_empty());
+}
+
+ws::http_request described(const std::string& bytes) {
+    namespace http = boost::beast::http;
+    http::request_parser<http::string_body> parser;
+    parser.header_limit(64 * 1024);
+    ws::error_code error;
+    parser.put(ws::asio::buffer(bytes), error);
+    EXPECT_FALSE(error) << error.message();
+    return ws::describe_request(parser.get());
+}
+
+TEST(DescribedRequest, KeepsWhatProxiesSayInOrder) {
+    const auto seen =
+        described(plain_handshake("/ws?a=b", "X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\n"
+                                             "Forwarded: for=192.0.2.3;proto=https\r\n"
+                                             "x-forwarded-for: 192.0.2.4\r\n"
+                                             "X-Forwarded-For:\r\n"
+                                             "forwarded: for=\"[2001:db8::1]:80\"\r\n"));
+    const std::vector<std::string> names{"192.0.2.1, 192.0.2.2", "192.0.2.4", ""};
+    EXPECT_EQ(seen.forwarded_for, names);
+    const std::vector<std::string> forwarded{"for=192.0.2.3;proto=https",
+                                             "for=\"[2001:db8::1]:80\""};
+    EXPECT_EQ(seen.forwarded, forwarded);
+    EXPECT_EQ(seen.path, "/ws");
+    EXPECT_EQ(seen.target, "/ws?a=b");
+    const auto without = described(plain_handshake());
+    EXPECT_TRUE(without.forwarded_for.empty());
+    EXPECT_TRUE(without.forwarded.empty());
+}
+
+TEST(DescribedRequest, TakesALongTokenWhole) {
+    std::string token = "bearer.";
+    for (int i = 0; i < 8'000; ++i)
+        token += "eyJ-_.09"[i % 8];
+    const std::vector<std::string> both{"pgherald.v1", token};
+    const auto offer = [](const std::string& value) {
+        return described(plain_handshake("/ws", "Sec-WebSocket-Protocol: " + value + "\r\n"))
+            .subprotocols;
+    };
+    EXPECT_EQ(offer("pgherald.v1, " + token), both);
+    EXPECT_EQ(offer("pgherald.v1\r\nSec-WebSocket-Protocol: " + token), both);
+    std::string many = "a";
+    for (int i = 0; i < 1'000; ++i)
+        many += ",a";
+    EXPECT_EQ(offer(many).size(), 16u);
 }
 
 TEST_P(WsHandshake, AnswersAGet) {

@@ -220,6 +220,36 @@ TEST_P(WsSocket, InflatesWithinTheLimitOnly) {
     EXPECT_EQ(client.close_code(), 1009);
 }
 
+TEST_P(WsSocket, SaysThatBytesDoNotInflate) {
+    ws::socket_options options;
+    options.compression = true;
+    options.close_timeout = 300ms;
+    server echoing(echo, options);
+    const auto offering = [&] {
+        auto made = echoing.raw();
+        made.write(
+            support::plain_handshake("/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n"));
+        made.read_until("\r\n\r\n");
+        return made;
+    };
+    const auto noise = support::client_frame(0x41, std::string(20, '\xff'));
+    auto polite = offering();
+    polite.write(noise + support::client_frame(1, "more"));
+    EXPECT_EQ(polite.read_exactly(4), "\x88\x02\x03\xef"); // 1007
+    polite.end_tcp();
+    EXPECT_EQ(polite.read_to_end(), "");
+    EXPECT_TRUE(echoing.becomes_empty());
+    EXPECT_EQ(echoing.last_ending().code, 1007);
+    auto stubborn = offering();
+    stubborn.write(noise);
+    EXPECT_EQ(stubborn.read_exactly(4), "\x88\x02\x03\xef");
+    EXPECT_TRUE(echoing.becomes_empty()) << "who doesn't close is cut";
+    auto gone = offering();
+    gone.write(noise);
+    gone.abort();
+    EXPECT_TRUE(echoing.becomes_empty());
+}
+
 TEST_P(WsSocket, OffersNoCompressionUnlessAskedTo) {
     server echoing;
     support::ws_options compressing;

@@ -162,6 +162,10 @@ public:
     std::vector<std::string> tls_failures() {
         return ask([this] { return tls_failures_; });
     }
+    /// What doors answered by themselves so far; 0 where one only ended.
+    std::vector<unsigned> refusals() {
+        return ask([this] { return refusals_; });
+    }
     /// For connections from now on.
     void set_tls(ws::tls_context::pointer next) {
         ask([this, next] { doors_.tls = next; });
@@ -203,6 +207,7 @@ private:
                 ending_ = socket->ending();
             co_return;
         }
+        refusals_.push_back(door.refused());
         if (const auto why = door.tls_failure())
             tls_failures_.push_back(why.message());
     }
@@ -214,6 +219,7 @@ private:
     ws::ending ending_;
     std::chrono::steady_clock::duration lifetime_{};
     std::vector<std::string> tls_failures_;
+    std::vector<unsigned> refusals_;
     ws::asio::io_context context_;
     ws::flush_turn turn_;
     ws::acceptor acceptor_;
