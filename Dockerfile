@@ -21,6 +21,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 COPY --from=build /src/build/release/pgherald /usr/local/bin/pgherald
 COPY deploy/healthcheck.sh /usr/local/bin/pgherald-healthcheck
 USER 10001:10001
+# Others reach this address, so it starts only when it is said who may do what (PGHERALD_AUTH_MODE=token and a key), or
+# that everybody may do everything (PGHERALD_AUTH_INSECURE=true). Neither is for the image to say.
 ENV PGHERALD_SERVER_LISTEN=0.0.0.0:8080
 EXPOSE 8080
 # Asks whether the process serves, not whether Postgres is there (/readyz): restarting pgherald brings no

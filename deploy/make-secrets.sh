@@ -1,17 +1,32 @@
 #!/usr/bin/env bash
-# Makes the two secrets compose.yaml reads, once: deploy/secrets/postgres_password and deploy/secrets/dsn.
+# Makes the secrets compose.yaml reads, in deploy/secrets: postgres_password, dsn, and token_secret, which tokens are
+# made (make-token.sh) and verified with. What is there already is left alone.
 # The folder is closed to others on this machine; the files aren't, because the users inside the containers
 # read them.
 set -euo pipefail
 
 folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/secrets
-if [ -e "$folder/dsn" ]; then
-    echo "$folder is there already; it is left alone"
-    exit 0
-fi
-mkdir -m 700 "$folder"
+[ -d "$folder" ] || mkdir -m 700 "$folder"
 umask 022
-password=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
-printf '%s' "$password" >"$folder/postgres_password"
-printf 'host=postgres user=pgherald dbname=pgherald password=%s' "$password" >"$folder/dsn"
-echo "made $folder/postgres_password and $folder/dsn"
+
+random() {
+    od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'
+}
+
+# Whole or not at all: an interrupted run leaves no half of a secret.
+make() {
+    local file=$folder/$1
+    if [ -e "$file" ]; then
+        echo "$file is there already; it is left alone"
+        return
+    fi
+    printf '%s' "$2" >"$file.new"
+    mv "$file.new" "$file"
+    echo "made $file"
+}
+
+if [ ! -e "$folder/dsn" ]; then
+    make postgres_password "$(random 24)"
+    make dsn "host=postgres user=pgherald dbname=pgherald password=$(cat "$folder/postgres_password")"
+fi
+make token_secret "$(random 32)"

@@ -16,7 +16,7 @@ set local client_min_messages = warning;
 
 do $$
 declare
-    newest constant int := 1;
+    newest constant int := 2;
     found int;
 begin
     if to_regclass('queue.log') is null then
@@ -275,7 +275,7 @@ $$;
 -- row is gone by now the UPDATE finds nothing and the number is a hole, but the lock is taken all the
 -- same: forget_deleted() counts on it.
 create or replace function queue.settle_row() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
     as $$
 declare
     number bigint := new.seq;
@@ -415,7 +415,7 @@ create or replace function queue.remove_old(
         older_than interval, consumer_grace interval, after bigint, most int,
         out busy boolean, out looked_upto bigint, out removed bigint, out found_old boolean)
     language plpgsql volatile security definer
-    set search_path = pg_catalog, pg_temp set lock_timeout = '1s' set jit = off
+    set search_path = pg_catalog, pg_temp set lock_timeout = '1s' set jit = off set row_security = off
     as $$
 declare
     horizon timestamptz := now() - older_than;
@@ -501,7 +501,7 @@ $$;
 -- The greatest committed seq this snapshot sees. Rows the running transaction wrote itself do not count:
 -- their numbers aren't settled, and someone who commits first may still get a lower one.
 create or replace function queue.head() returns bigint
-    language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+    language plpgsql stable security definer set search_path = pg_catalog, pg_temp set row_security = off
     as $$
 declare
     running xid8 := pg_current_xact_id_if_assigned();
@@ -523,7 +523,7 @@ $$;
 -- that nobody has published on yet, and gives a database that was restored or copied elsewhere an epoch
 -- of its own, because from there on two logs hand out the same numbers.
 create or replace function queue.current_epoch() returns text
-    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set row_security = off
     as $$
 declare
     present bigint := queue.current_timeline();

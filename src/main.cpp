@@ -52,11 +52,22 @@ std::vector<std::string> names_in_environment() {
     return names;
 }
 
-/// The settings, or nothing after saying what is wrong with them.
-std::optional<config::settings> load(const std::optional<std::filesystem::path>& file) {
+config::loaded read(const std::optional<std::filesystem::path>& file) {
     config::loaded loaded = config::load(file, from_environment);
     std::ranges::move(config::check_environment_names(names_in_environment()),
                       std::back_inserter(loaded.problems));
+    return loaded;
+}
+
+/// For a daemon that listens.
+config::loaded read_to_serve(const std::optional<std::filesystem::path>& file) {
+    config::loaded loaded = read(file);
+    config::check_serving(loaded);
+    return loaded;
+}
+
+/// The settings, or nothing after saying what is wrong with them.
+std::optional<config::settings> usable(config::loaded loaded) {
     if (!loaded.problems.empty()) {
         std::cerr << config::describe(loaded.problems);
         return std::nullopt;
@@ -70,7 +81,7 @@ int run(const config::say& verb) {
 }
 
 int run(const config::check& verb) {
-    if (!load(verb.config)) {
+    if (!usable(read_to_serve(verb.config))) {
         return exit_configuration;
     }
     std::cout << "the configuration is valid\n";
@@ -82,12 +93,12 @@ int run(const config::migrate& verb) {
         std::cout << app::migrations_as_text();
         return EXIT_SUCCESS;
     }
-    const auto settings = load(verb.config);
+    const auto settings = usable(read(verb.config));
     return settings ? app::run_migrate(app::database_options_of(*settings)) : exit_configuration;
 }
 
 int run(const config::serve& verb) {
-    const auto settings = load(verb.config);
+    const auto settings = usable(read_to_serve(verb.config));
     if (!settings) {
         return exit_configuration;
     }
@@ -97,7 +108,9 @@ int run(const config::serve& verb) {
     observers all(log, metrics);
     all.observe(base::observed::started{PGHERALD_VERSION});
     try {
-        app::server server(*settings, all, log, metrics, PGHERALD_VERSION);
+        app::server server(
+            *settings, [&verb] { return read_to_serve(verb.config); }, all, log, metrics,
+            PGHERALD_VERSION);
         return server.run();
     } catch (const std::exception& error) {
         all.observe(base::observed::internal_error{error.what()});

@@ -1,26 +1,31 @@
 #pragma once
 
 #include "app/shard.hpp"
+#include "base/limit.hpp"
+#include "core/network.hpp"
 #include "ws/net.hpp"
 #include "ws/tls_context.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
-#include <vector>
 
 namespace app {
+
+/// One session's place among those there may be.
+struct place {
+    std::optional<core::address> from; ///< nothing: its address isn't limited
+};
 
 /// What the HTTP side answers with; the same for all shards.
 /// Owner: app::server. Thread: any, it never changes. Lifetime: the server's.
 struct http_options {
-    std::vector<std::string> allowed_origins;
-    std::chrono::milliseconds request_timeout{10'000};
     /// Awaited on the shard's thread.
     std::function<asio::awaitable<bool>()> ready;
     std::function<asio::awaitable<std::string>()> metrics;
-    /// Takes a place for one more session; false when max_sessions is reached. Any thread.
-    std::function<bool()> enter;
-    std::function<void()> leave;
+    /// Takes a place for one more session; otherwise the limit that is met. Awaited there, too.
+    std::function<asio::awaitable<std::optional<base::limit>>(place)> enter;
+    std::function<void(place)> leave; ///< any thread
 };
 
 /// One accepted connection: answers HTTP requests until it closes or becomes a session.

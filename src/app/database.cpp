@@ -16,7 +16,7 @@ std::uint32_t draw() {
 
 } // namespace
 
-reopening_connection::reopening_connection(asio::io_context& context, std::string dsn,
+reopening_connection::reopening_connection(asio::io_context& context, shared_dsn dsn,
                                            std::string purpose, base::observer& observer,
                                            std::chrono::milliseconds query_timeout)
     : context_(context),
@@ -29,7 +29,7 @@ reopening_connection::reopening_connection(asio::io_context& context, std::strin
 asio::awaitable<bool> reopening_connection::open() {
     connection_.reset();
     pg::connect_options options;
-    options.conninfo = dsn_;
+    options.conninfo = *dsn_;
     options.application_name = "pgherald/" + purpose_;
     options.query_timeout = query_timeout_;
     auto opened = co_await pg::connection::open(context_, std::move(options));

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,10 +16,14 @@ namespace app {
 
 namespace asio = boost::asio;
 
+/// A connection string that a reload may replace; connections made from then on use it.
+/// Owner: shared. Thread: the Postgres side's, once that runs. Lifetime: its last holder's.
+using shared_dsn = std::shared_ptr<std::string>;
+
 /// How every connection of the daemon is made.
 struct database_options {
-    std::string dsn;
-    std::string listen_dsn; ///< empty: dsn
+    shared_dsn dsn;
+    shared_dsn listen_dsn; ///< for LISTEN; the same as dsn unless set
     bool migrate = false;
     unsigned replay_connections = 2;
     std::size_t max_delivery = 16 * 1024 * 1024;
@@ -30,7 +35,7 @@ struct database_options {
 /// Owner: the loop that uses it. Thread: the Postgres side's. Lifetime: its owner's.
 class reopening_connection {
 public:
-    reopening_connection(asio::io_context& context, std::string dsn, std::string purpose,
+    reopening_connection(asio::io_context& context, shared_dsn dsn, std::string purpose,
                          base::observer& observer,
                          std::chrono::milliseconds query_timeout = std::chrono::seconds(30));
 
@@ -49,7 +54,7 @@ public:
 
 private:
     asio::io_context& context_;
-    std::string dsn_;
+    shared_dsn dsn_;
     std::string purpose_;
     base::observer& observer_;
     std::chrono::milliseconds query_timeout_;

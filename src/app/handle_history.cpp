@@ -9,6 +9,9 @@
 namespace app {
 
 asio::awaitable<void> session::handle(wire::ref ref, wire::history verb) {
+    if (!may(auth::verb::subscribe, verb.channel, ref)) {
+        co_return;
+    }
     base::seq after = 0;
     if (const auto* given = std::get_if<wire::after_seq>(&verb.start)) {
         after = given->seq;

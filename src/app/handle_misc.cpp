@@ -8,11 +8,4 @@ void session::handle(const wire::ref& ref, wire::ping) {
     answer(ok);
 }
 
-/// Without tokens configured anybody may do everything, so any token is good enough.
-void session::handle(const wire::ref& ref, wire::auth) {
-    wire::ok ok;
-    ok.ref = ref;
-    answer(ok);
-}
-
 } // namespace app

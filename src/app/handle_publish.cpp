@@ -6,6 +6,17 @@ namespace app {
 
 void session::handle(const wire::ref& ref, wire::publish verb) {
     const shard_options& options = shard_.options();
+    const config::limits_section& limits = shard_.policy()->limits;
+    if (too_fast(publishes_, limits.publishes_per_second, base::limit::publishes, ref) ||
+        !may(auth::verb::publish, verb.channel, ref)) {
+        return;
+    }
+    auto role = role_of(*shard_.policy(), who_.get());
+    if (!role) {
+        ++shard_.counts().denied;
+        answer(ref, role.error());
+        return;
+    }
     if (verb.data.size() > options.max_publish_bytes) {
         answer(ref, {base::errc::too_large, "data is " + std::to_string(verb.data.size()) +
                                                 " bytes, messages.max_delivery "
@@ -13,7 +24,8 @@ void session::handle(const wire::ref& ref, wire::publish verb) {
                                                 std::to_string(options.max_publish_bytes)});
         return;
     }
-    if (publishes_in_flight_ >= options.max_publishes_in_flight) {
+    if (publishes_in_flight_ >= limits.max_publishes_in_flight) {
+        shard_.limited(base::limit::publishes_in_flight);
         answer(ref, {base::errc::rate_limited,
                      std::to_string(publishes_in_flight_) +
                          " publishes of this session are unanswered; wait for receipts"});
@@ -25,6 +37,10 @@ void session::handle(const wire::ref& ref, wire::publish verb) {
         verb.id ? std::move(*verb.id) : core::make_uuid_at(std::chrono::system_clock::now());
     request.channel = std::move(verb.channel);
     request.data = std::move(verb.data);
+    request.role = std::move(*role);
+    if (who_ != nullptr && !who_->claims.subject.empty()) {
+        request.sender = who_->claims.subject;
+    }
     request.ref = ref;
     request.from = weak_from_this();
     request.arrived = std::chrono::steady_clock::now();

@@ -26,13 +26,17 @@ std::optional<base::reset_reason> refusal(const core::log_epoch& log, base::seq 
 } // namespace
 
 asio::awaitable<void> session::handle(wire::ref ref, wire::subscribe verb) {
+    if (!may(auth::verb::subscribe, verb.channel, ref)) {
+        co_return;
+    }
     if (subscriptions_.contains(verb.channel)) {
         answer(ref,
                {base::errc::already_subscribed,
                 "this session has a subscription on the channel; unsubscribe first to move it"});
         co_return;
     }
-    if (subscriptions_.size() >= shard_.options().max_subscriptions) {
+    if (subscriptions_.size() >= shard_.policy()->limits.max_subscriptions) {
+        shard_.limited(base::limit::subscriptions);
         answer(ref, {base::errc::too_many_subscriptions,
                      "this session has " + std::to_string(subscriptions_.size()) +
                          " subscriptions, the most a session may have; unsubscribe from some"});
@@ -71,6 +75,8 @@ asio::awaitable<void> session::handle(wire::ref ref, wire::subscribe verb) {
     ok.head = head;
     answer(ok);
     hold(verb.channel, std::move(state));
+    review(
+        subscriptions_.find(verb.channel)); // the policy may have changed while the table was asked
     pump();
 }
 
@@ -119,6 +125,7 @@ asio::awaitable<void> session::subscribe_consumer(const wire::ref& ref, wire::su
         state.refuse(*refused);
     }
     hold(verb.channel, std::move(state)).consumer = std::move(*verb.consumer);
+    review(subscriptions_.find(verb.channel));
     pump();
 }
 
@@ -129,9 +136,7 @@ void session::handle(const wire::ref& ref, wire::unsubscribe verb) {
                {base::errc::not_subscribed, "this session has no subscription on the channel"});
         return;
     }
-    let_go(*found->second);
-    std::erase(behind_, found->second.get());
-    subscriptions_.erase(found);
+    end(found);
     wire::ok ok;
     ok.ref = ref;
     answer(ok);

@@ -44,7 +44,7 @@ asio::awaitable<void> migrate(asio::io_context& context, std::string dsn, int& e
 int run_migrate(const database_options& options) {
     asio::io_context context(1);
     int exit_code = 0;
-    asio::co_spawn(context, migrate(context, options.dsn, exit_code), asio::detached);
+    asio::co_spawn(context, migrate(context, *options.dsn, exit_code), asio::detached);
     context.run();
     return exit_code;
 }

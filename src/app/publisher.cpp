@@ -1,11 +1,14 @@
 #include "app/publisher.hpp"
 
+#include "core/publish_groups.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 
 namespace app {
 
@@ -16,7 +19,13 @@ constexpr std::chrono::seconds patience{5};
 
 using clock = std::chrono::steady_clock;
 
-base::failure failure_of(const pg::error& error) {
+/// What Postgres says about a publish as a role tells of policies, so it isn't passed on.
+base::failure failure_of(const pg::error& error, bool as_role) {
+    if (error.is_role() || (as_role && error.is_permission())) {
+        return {base::errc::forbidden,
+                "the database doesn't allow this publish (row level security "
+                "or a missing privilege)"};
+    }
     if (error.is_permission()) {
         return {base::errc::forbidden, "the database doesn't allow this publish: " + error.message};
     }
@@ -33,7 +42,40 @@ base::failure failure_of(const pg::error& error) {
 
 /// Whether the fault may lie with one row of the batch, so that the others deserve another try.
 bool may_be_one_row(const pg::error& error) {
-    return !error.is_transient() && !error.is_schema() && !error.is_read_only();
+    return !error.is_transient() && !error.is_schema() && !error.is_read_only() && !error.is_role();
+}
+
+/// By content: every session has an object of its own.
+struct role_order {
+    bool operator()(const acting_as* one, const acting_as* other) const {
+        if (one == nullptr || other == nullptr) {
+            return one == nullptr && other != nullptr;
+        }
+        return std::tie(one->role, one->claims) < std::tie(other->role, other->claims);
+    }
+};
+
+using role_groups = core::publish_groups<const acting_as*, std::weak_ptr<session>, role_order,
+                                         std::owner_less<std::weak_ptr<session>>>;
+
+/// One batch for each statement, in the order in which they must go.
+std::vector<std::vector<publish_request>> grouped(std::vector<publish_request> items) {
+    std::vector<std::vector<publish_request>> groups;
+    const bool same_role = std::ranges::all_of(
+        items, [&](const auto& role) { return role == items.front().role; },
+        &publish_request::role);
+    if (same_role) {
+        groups.push_back(std::move(items));
+        return groups;
+    }
+    role_groups order;
+    // The keys point to roles that the first item of each group holds.
+    for (publish_request& item : items) {
+        const std::size_t group = order.place(item.role.get(), item.from);
+        groups.resize(order.count());
+        groups[group].push_back(std::move(item));
+    }
+    return groups;
 }
 
 } // namespace
@@ -50,7 +92,10 @@ publisher::publisher(asio::io_context& context, const database_options& options,
 
 void publisher::submit(std::vector<publish_request> requests) {
     for (publish_request& request : requests) {
-        const std::size_t bytes = request.channel.size() + request.data.size() + 256;
+        std::size_t bytes = request.channel.size() + request.data.size() + 256;
+        if (request.role != nullptr) {
+            bytes += request.role->claims.size();
+        }
         if (draining_) {
             settle(std::move(request),
                    base::failure{base::errc::unavailable, "the server is going away; send it again "
@@ -81,9 +126,8 @@ asio::awaitable<void> publisher::run() {
             continue;
         }
         in_flight_ = items.size();
-        co_await publish_batch(std::move(items));
+        co_await publish_all(std::move(items));
         in_flight_ = 0;
-        flush_receipts();
     }
     batch left = std::exchange(in_doubt_, {});
     std::ranges::move(queue_.take_while([](const auto&) { return true; }),
@@ -112,15 +156,36 @@ asio::awaitable<bool> publisher::ensure_open() {
     co_return true;
 }
 
-asio::awaitable<void> publisher::publish_batch(batch items) {
+asio::awaitable<void> publisher::publish_all(batch items) {
+    std::vector<batch> groups = grouped(std::move(items));
+    for (batch& group : groups) {
+        if (connection_.is_open()) {
+            co_await publish_batch(std::move(group));
+            flush_receipts();
+        } else {
+            std::ranges::move(group, std::back_inserter(in_doubt_));
+        }
+    }
+}
+
+asio::awaitable<pg::outcome<std::vector<pg::stored>>> publisher::store(const batch& items) {
     std::vector<pg::publish_item> rows;
     rows.reserve(items.size());
     for (const publish_request& item : items) {
-        rows.push_back({item.id, item.channel, item.data});
+        rows.push_back({item.id, item.channel, item.data, item.sender});
     }
-    const auto begun = clock::now();
     pg::message_store store(*connection_);
-    const auto stored = co_await store.publish(rows);
+    const std::shared_ptr<const acting_as> role = items.front().role;
+    if (role != nullptr) {
+        co_return co_await store.publish_as(role->role, role->claims, rows);
+    }
+    co_return co_await store.publish(rows);
+}
+
+/// All of these go as one role.
+asio::awaitable<void> publisher::publish_batch(batch items) {
+    const auto begun = clock::now();
+    const auto stored = co_await store(items);
     if (stored) {
         const auto rows_stored =
             std::ranges::count(*stored, pg::stored::fate::inserted, &pg::stored::what);
@@ -152,7 +217,25 @@ asio::awaitable<void> publisher::publish_batch(batch items) {
     observer_.observe(base::observed::publish_batch{
         0, items.size(),
         std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - begun)});
-    refuse(items, failure_of(why));
+    const bool as_role = items.front().role != nullptr;
+    if (as_role && (why.is_role() || why.is_schema())) {
+        report(why);
+    }
+    refuse(items, failure_of(why, as_role));
+}
+
+/// What an operator must mend, be it a role or a function of a policy. Once a minute for each.
+void publisher::report(const pg::error& role_problem) {
+    constexpr std::size_t most = 64;
+    const auto now = clock::now();
+    if (reported_.size() == most) {
+        reported_.clear();
+    }
+    const auto [told, first] = reported_.try_emplace(role_problem.message, now);
+    if (first || now - told->second >= std::chrono::minutes(1)) {
+        told->second = now;
+        observer_.observe(base::observed::postgres_unusable{"publish", role_problem.message});
+    }
 }
 
 /// Halves the batch until the bad row stands alone: log2(n) statements for one bad row.
@@ -177,8 +260,8 @@ void publisher::answer(batch& items, const std::vector<pg::stored>& fates) {
             std::chrono::duration_cast<std::chrono::microseconds>(now - item.arrived)});
         if (fate.what == pg::stored::fate::conflict) {
             settle(std::move(item), base::failure{base::errc::conflict,
-                                                  "a message with this id and another channel or "
-                                                  "other data is stored; choose a new id"});
+                                                  "a message with this id and another channel, "
+                                                  "sender or data is stored; choose a new id"});
             continue;
         }
         wire::ok ok;

@@ -9,7 +9,9 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +19,22 @@ namespace app {
 
 class session;
 
+/// Who publishes in the database's eyes, where that isn't the daemon itself.
+/// Owner: sessions and their publishes, shared. Thread: any, it never changes.
+struct acting_as {
+    std::string role;
+    std::string claims; ///< JSON, the payload of the token; policies see it as request.jwt.claims
+
+    bool operator==(const acting_as&) const = default;
+};
+
 /// A client's publish on its way to the table.
 struct publish_request {
     std::string id;
     std::string channel;
     std::string data;
+    std::optional<std::string> sender;     ///< the token's subject
+    std::shared_ptr<const acting_as> role; ///< null: the daemon's own
     wire::ref ref;
     std::weak_ptr<session> from;
     std::size_t shard = 0; ///< whose thread `from` lives on
@@ -37,6 +50,8 @@ struct publish_receipt {
 
 /// Turns publishes into INSERTs: one connection, one statement in flight, and all that arrives
 /// meanwhile is the next batch. A receipt says COMMIT. Each request gets exactly one receipt.
+/// What is published as different roles, or with different claims, takes a statement each; a
+/// session's publishes are stored in the order in which it sent them all the same.
 /// Owner: app::server. Thread: the Postgres side's. Lifetime: the server's.
 class publisher {
 public:
@@ -60,8 +75,11 @@ private:
     using batch = std::vector<publish_request>;
 
     asio::awaitable<bool> ensure_open();
+    asio::awaitable<void> publish_all(batch items);
     asio::awaitable<void> publish_batch(batch items);
+    asio::awaitable<pg::outcome<std::vector<pg::stored>>> store(const batch& items);
     asio::awaitable<void> publish_halves(batch items);
+    void report(const pg::error& role_problem);
     void answer(batch& items, const std::vector<pg::stored>& fates);
     void refuse(batch& items, const base::failure& failure);
     void refuse_expired();
@@ -75,6 +93,7 @@ private:
     core::publish_queue<publish_request> queue_;
     std::vector<publish_request> in_doubt_; ///< to be sent again first, with the same ids
     std::vector<std::vector<publish_receipt>> receipts_; ///< by shard, until flush_receipts()
+    std::map<std::string, std::chrono::steady_clock::time_point> reported_; ///< role problems
     signal wake_;
     signal idle_;
     std::size_t in_flight_ = 0;

@@ -23,6 +23,18 @@ namespace {
 constexpr std::chrono::milliseconds accept_pause{100};
 constexpr int exit_configuration = 78;
 
+/// Nothing when the peer is gone already.
+std::optional<core::address> address_of(const ws::tcp_socket& socket) {
+    boost::system::error_code error;
+    const auto address = socket.remote_endpoint(error).address();
+    if (error) {
+        return std::nullopt;
+    }
+    return address.is_v6()
+               ? address.to_v6().to_bytes()
+               : asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes();
+}
+
 std::size_t shard_count(unsigned threads) {
     return threads > 0 ? threads : std::max(std::thread::hardware_concurrency(), 1U);
 }
@@ -45,8 +57,10 @@ shard_options shard_options_of(const config::settings& settings, std::size_t num
 
 database_options database_options_of(const config::settings& settings) {
     database_options options;
-    options.dsn = settings.postgres.dsn;
-    options.listen_dsn = settings.postgres.listen_dsn;
+    const auto& listen_dsn = settings.postgres.listen_dsn;
+    options.dsn = std::make_shared<std::string>(settings.postgres.dsn);
+    options.listen_dsn =
+        listen_dsn.empty() ? options.dsn : std::make_shared<std::string>(listen_dsn);
     options.migrate = settings.postgres.migrate;
     options.replay_connections = settings.postgres.replay_connections;
     options.max_delivery = settings.messages.max_delivery;
@@ -55,18 +69,19 @@ database_options database_options_of(const config::settings& settings) {
     return options;
 }
 
-server::server(const config::settings& settings, base::observer& observer,
+server::server(const config::settings& settings, read_settings read, base::observer& observer,
                const telemetry::log& log, const telemetry::metrics& metrics,
                const std::string& version)
     : observer_(observer),
       log_(log),
       metrics_(metrics),
-      drain_timeout_(settings.server.drain_timeout),
+      settings_(settings),
+      read_settings_(std::move(read)),
       max_sessions_(settings.server.max_sessions),
-      certificate_(settings.tls, observer),
+      database_(database_options_of(settings)),
       context_(1),
       tail_loop_(
-          context_, database_options_of(settings), observer,
+          context_, database_, observer,
           [this](const batch_ptr& batch) {
               if (batch->restart) {
                   log_changed(*batch);
@@ -76,14 +91,13 @@ server::server(const config::settings& settings, base::observer& observer,
               }
           },
           [this](tail_loop::fatal why) { give_up(std::move(why)); }),
-      publisher_(context_, database_options_of(settings), shard_count(settings.server.threads),
-                 observer,
+      publisher_(context_, database_, shard_count(settings.server.threads), observer,
                  [this](std::size_t number, std::vector<publish_receipt> receipts) {
                      shards_[number]->hand(std::move(receipts));
                  }),
-      replay_(context_, database_options_of(settings), observer),
-      consumers_(context_, database_options_of(settings), settings.messages.consumer_grace, replay_,
-                 observer),
+      replay_(context_, database_, observer),
+      consumers_(context_, database_, settings.messages.consumer_grace, replay_, observer),
+      token_keys_(context_, observer, [this](auth::key_set keys) { use(std::move(keys)); }),
       acceptor_(context_, settings.server.listen),
       signals_(context_, SIGTERM, SIGINT, SIGHUP) {
     const shard::outlets outlets{[this](std::vector<publish_request> requests) {
@@ -99,31 +113,24 @@ server::server(const config::settings& settings, base::observer& observer,
                                  }};
     for (std::size_t i = 0; i < shard_count(settings.server.threads); ++i) {
         shards_.push_back(std::make_unique<shard>(shard_options_of(settings, i, version), observer,
-                                                  replay_, consumers_, outlets));
+                                                  replay_, consumers_, token_keys_, outlets));
     }
     if (settings.messages.retention) {
         const retention::rules rules{*settings.messages.retention,
                                      settings.messages.consumer_grace};
-        retention_.emplace(context_, database_options_of(settings), rules, observer);
+        retention_.emplace(context_, database_, rules, observer);
     }
-    http_.allowed_origins = settings.websocket.allowed_origins;
     http_.ready = [this] { return ready(); };
     http_.metrics = [this] { return render_metrics(); };
-    http_.enter = [this] {
-        if (sessions_.fetch_add(1) < max_sessions_) {
-            return true;
-        }
-        sessions_.fetch_sub(1);
-        return false;
-    };
-    http_.leave = [this] { sessions_.fetch_sub(1); };
+    http_.enter = [this](place where) { return enter(where); };
+    http_.leave = [this](place where) { leave(where); };
 }
 
 server::~server() = default;
 
 int server::run() {
     std::signal(SIGPIPE, SIG_IGN);
-    if (!certificate_.load()) {
+    if (!load()) {
         return exit_configuration;
     }
     for (const auto& shard : shards_) {
@@ -134,9 +141,14 @@ int server::run() {
     if (retention_) {
         asio::co_spawn(context_, retention_->run(), asio::detached);
     }
+    asio::co_spawn(context_, token_keys_.run(), asio::detached);
     asio::co_spawn(context_, accept(), asio::detached);
     asio::co_spawn(context_, watch_signals(), asio::detached);
     observer_.observe(base::observed::listening{acceptor_.local_address()});
+    if (settings_.auth.insecure && settings_.auth.mode == config::auth_mode::none &&
+        is_reachable_by_others()) {
+        observer_.observe(base::observed::open_to_all{acceptor_.local_address()});
+    }
     notify_systemd("READY=1\nSTATUS=listening on " + acceptor_.local_address());
     context_.run();
     for (const auto& shard : shards_) {
@@ -166,15 +178,88 @@ void server::give_up(tail_loop::fatal why) {
     }
 }
 
+core::address_limits::limits server::address_limits() const {
+    const config::limits_section& limits = policy_->limits;
+    return {limits.sessions_per_address, limits.handshakes_per_address};
+}
+
+/// What one address has too much of is cut before it costs anything. Behind a trusted proxy only
+/// the request tells whose it is.
+void server::admit(shard& to, ws::tcp_socket socket) {
+    const auto peer = address_of(socket);
+    const bool is_limited = peer && !core::any_contains(policy_->exempt, *peer) &&
+                            !core::any_contains(policy_->trusted_proxies, *peer);
+    if (!is_limited) {
+        asio::co_spawn(to.context(), serve_connection(to, http_, std::move(socket), certificate_),
+                       asio::detached);
+        return;
+    }
+    const core::address from = core::limited_as(*peer);
+    const auto now = std::chrono::steady_clock::now();
+    if (addresses_.connect(from, now, address_limits()) != core::address_limits::verdict::enter) {
+        ++counts_.limited[static_cast<std::size_t>(base::limit::address_connections)];
+        tell_refused(base::limit::address_connections, from);
+        return;
+    }
+    asio::co_spawn(to.context(), serve_connection(to, http_, std::move(socket), certificate_),
+                   asio::bind_executor(context_, [this, from](const std::exception_ptr&) {
+                       addresses_.disconnect(from, std::chrono::steady_clock::now());
+                   }));
+}
+
+/// The first of a minute makes a line in the log.
+void server::tell_refused(base::limit which, const core::address& from) {
+    if (addresses_.should_tell(from, std::chrono::steady_clock::now())) {
+        observer_.observe(base::observed::address_limited{core::to_string(from),
+                                                          std::string(base::name_of(which))});
+    }
+}
+
+asio::awaitable<std::optional<base::limit>> server::enter(place where) {
+    if (sessions_.fetch_add(1) >= max_sessions_) {
+        sessions_.fetch_sub(1);
+        co_return base::limit::sessions;
+    }
+    if (!where.from) {
+        co_return std::nullopt;
+    }
+    const auto met =
+        co_await asio::co_spawn(context_, enter_here(*where.from), asio::use_awaitable);
+    if (met) {
+        sessions_.fetch_sub(1);
+    }
+    co_return met;
+}
+
+asio::awaitable<std::optional<base::limit>> server::enter_here(core::address from) {
+    using verdict = core::address_limits::verdict;
+    const auto now = std::chrono::steady_clock::now();
+    const verdict now_met = addresses_.enter(from, now, address_limits());
+    if (now_met == verdict::enter) {
+        co_return std::nullopt;
+    }
+    const auto which = now_met == verdict::too_many ? base::limit::address_sessions
+                                                    : base::limit::address_handshakes;
+    tell_refused(which, from);
+    co_return which;
+}
+
+void server::leave(place where) {
+    sessions_.fetch_sub(1);
+    if (where.from) {
+        asio::post(context_, [this, from = *where.from] {
+            addresses_.leave(from, std::chrono::steady_clock::now());
+        });
+    }
+}
+
 asio::awaitable<void> server::accept() {
     std::size_t next = 0;
     while (!stopping_) {
         shard& to = *shards_[next++ % shards_.size()];
         auto socket = co_await acceptor_.accept(to.context());
         if (socket) {
-            asio::co_spawn(to.context(),
-                           serve_connection(to, http_, std::move(*socket), certificate_.now()),
-                           asio::detached);
+            admit(to, std::move(*socket));
         } else if (!stopping_ && socket.error() != asio::error::connection_aborted) {
             // Out of descriptors or memory: those who are connected go on, nothing spins.
             observer_.observe(
@@ -192,8 +277,7 @@ asio::awaitable<void> server::watch_signals() {
             co_return;
         }
         if (number == SIGHUP) {
-            observer_.observe(base::observed::reload_asked{});
-            certificate_.reload();
+            reload();
         } else if (stopping_) {
             // Asked twice: whoever asks wants it gone, not clean.
             std::_Exit(exit_code_ != 0 ? exit_code_ : 128 + number);
@@ -211,13 +295,14 @@ asio::awaitable<void> server::drain(std::string reason) {
     stopping_ = true;
     observer_.observe(base::observed::draining{reason});
     notify_systemd("STOPPING=1");
-    const auto deadline = std::chrono::steady_clock::now() + drain_timeout_;
+    const auto deadline = std::chrono::steady_clock::now() + settings_.server.drain_timeout;
     acceptor_.close();
     co_await publisher_.drain(deadline);
     const std::size_t cut = co_await drain_shards(deadline);
     co_await consumers_.drain(deadline);
     publisher_.stop();
     tail_loop_.stop();
+    token_keys_.stop();
     replay_.stop();
     consumers_.stop();
     if (retention_) {
@@ -255,14 +340,17 @@ asio::awaitable<bool> server::ready() {
 }
 
 asio::awaitable<std::string> server::render_metrics() {
-    const auto look = [this]() -> asio::awaitable<base::tail_state> {
+    // Begun on a shard's thread: all of this side is looked at over here.
+    base::shard_counts mine;
+    const auto look = [this, &mine]() -> asio::awaitable<base::tail_state> {
+        mine = counts_;
         base::tail_state state = tail_loop_.state();
         state.publish_queue = publisher_.waiting();
         state.replay_reads = replay_.reads();
         co_return state;
     };
     const base::tail_state state = co_await asio::co_spawn(context_, look(), asio::use_awaitable);
-    std::vector<base::shard_counts> counts;
+    std::vector<base::shard_counts> counts{mine};
     for (const auto& shard : shards_) {
         const auto count = [](app::shard& one) -> asio::awaitable<base::shard_counts> {
             co_return one.snapshot();

@@ -9,12 +9,23 @@
 
 namespace app {
 
-session::session(shard& shard, ws::socket socket, std::string peer)
+session::session(shard& shard, ws::socket socket, std::string peer, identity_ptr who)
     : shard_(shard),
       socket_(std::move(socket)),
       id_(core::make_uuid()),
-      peer_(std::move(peer)) {
+      peer_(std::move(peer)),
+      who_(std::move(who)) {
     shard_.add(*this);
+    const policy& policy = *shard_.policy();
+    if (policy.limits.first_frame_timeout.count() > 0) {
+        clock_.first_frame_by(std::chrono::steady_clock::now() + policy.limits.first_frame_timeout);
+    }
+    if (who_ != nullptr) {
+        clock_.expires_at(who_->expires);
+    } else {
+        await_token();
+    }
+    set_clock();
     ++shard_.counts().sessions_total;
     shard_.observer().observe(base::observed::session_opened{id_, peer_});
 }
@@ -23,13 +34,20 @@ session::~session() {
     for (const auto& [channel, who] : subscriptions_) {
         let_go(*who);
     }
+    shard_.wake(*this, wakes_at_, core::session_clock::never);
     shard_.remove(*this);
     const ws::ending ending = socket_.ending();
+    if (ending.code == static_cast<std::uint16_t>(wire::close_code::frame_too_large)) {
+        shard_.limited(base::limit::frame_size);
+    }
     shard_.observer().observe(base::observed::session_closed{id_, ending.code, ending.reason});
 }
 
 asio::awaitable<void> session::run() {
     welcome();
+    if (shard_.draining()) {
+        close(wire::close_code::restart); // it began while this one was on its way
+    }
     while (true) {
         const auto incoming = co_await socket_.read();
         if (!incoming) {
@@ -40,6 +58,8 @@ asio::awaitable<void> session::run() {
         if (closing_) {
             continue; // what comes behind our close frame is not acted on, only the answer counts
         }
+        clock_.heard();
+        set_clock();
         if (incoming->binary) {
             bad_frame({}, {base::errc::malformed, "frames are text; this one is binary"});
         } else {
@@ -51,6 +71,7 @@ asio::awaitable<void> session::run() {
         // A client that asks for much and reads nothing waits here; one that only reads its
         // messages slowly is still heard, since those alone never fill twice the outbox.
         if (socket_.queued_bytes() > 2 * shard_.options().socket.outbox_bytes) {
+            shard_.limited(base::limit::unread_replies);
             co_await socket_.room();
         }
     }
@@ -60,6 +81,10 @@ std::optional<asio::awaitable<void>> session::handle(std::string_view text) {
     auto frame = wire::decode(text);
     if (!frame) {
         bad_frame(frame.error().ref, frame.error().failure);
+        return std::nullopt;
+    }
+    if (too_fast(frames_, shard_.policy()->limits.frames_per_second, base::limit::frames,
+                 frame->ref)) {
         return std::nullopt;
     }
     const auto dispatch = [this, &frame](auto& verb) -> std::optional<asio::awaitable<void>> {
@@ -79,7 +104,7 @@ void session::welcome() {
     frame.session = id_;
     frame.epoch = shard_.log()->text();
     frame.head = shard_.position();
-    frame.auth_required = false;
+    frame.auth_required = shard_.policy()->needs_tokens && who_ == nullptr;
     frame.ping_interval_seconds = static_cast<std::uint32_t>(
         std::chrono::duration_cast<std::chrono::seconds>(options.socket.ping_interval).count());
     frame.max_frame = options.socket.max_frame;
@@ -108,6 +133,7 @@ void session::bad_frame(const wire::ref& ref, const base::failure& failure) {
         base::observed::bad_frame{id_, std::string(base::name_of(failure.code)), failure.message});
     answer(ref, failure);
     if (strikes_.strike(std::chrono::steady_clock::now())) {
+        shard_.limited(base::limit::bad_frames);
         close(wire::close_code::too_many_malformed);
     }
 }

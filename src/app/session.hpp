@@ -1,7 +1,10 @@
 #pragma once
 
+#include "app/policy.hpp"
 #include "app/shard.hpp"
 #include "core/hub.hpp"
+#include "core/rate_limit.hpp"
+#include "core/session_clock.hpp"
 #include "core/strikes.hpp"
 #include "core/subscription.hpp"
 #include "wire/close_code.hpp"
@@ -20,12 +23,14 @@
 namespace app {
 
 /// One client's life on one socket: reads frames, answers them, gives its subscriptions what their
-/// cursors lack (session_pump.cpp). The verbs are in handle_*.cpp, one file each.
+/// cursors lack (session_pump.cpp), and as much as its token allows (session_access.cpp). The verbs
+/// are in handle_*.cpp, one file each.
 /// Owner: its connection's coroutine (app/connection.cpp). Thread: the shard's. Lifetime: run();
 /// work still under way elsewhere holds it weakly.
 class session : public std::enable_shared_from_this<session> {
 public:
-    session(shard& shard, ws::socket socket, std::string peer);
+    /// `who` null: no token came with the handshake.
+    session(shard& shard, ws::socket socket, std::string peer, identity_ptr who);
     ~session();
     session(const session&) = delete;
     session& operator=(const session&) = delete;
@@ -38,11 +43,20 @@ public:
     /// The shard's log is another one, or ends earlier: cursors are good up to `good_upto`.
     void log_changed(bool other_epoch, base::seq good_upto, base::reset_reason otherwise);
 
+    /// The shard's policy is another one.
+    void policy_changed();
+
+    /// What was asked of shard::wake().
+    void due(core::session_clock::time_point now);
+
     /// Closes once, the first code wins; run() returns soon after.
     void close(wire::close_code code);
     void abort() { socket_.abort(); }
 
 private:
+    struct held;
+    using subscriptions = std::map<std::string, std::unique_ptr<held>, std::less<>>;
+
     /// A subscription with what ties it to this session.
     struct held final : core::subscriber {
         held(session& owner, std::string_view channel, core::subscription state)
@@ -64,11 +78,11 @@ private:
     /// Does what a frame asks for. Returns what is left to be awaited before the next frame: most
     /// verbs never wait, and are spared a coroutine.
     std::optional<asio::awaitable<void>> handle(std::string_view text);
-    void handle(const wire::ref& ref, wire::auth verb);
     void handle(const wire::ref& ref, wire::unsubscribe verb);
     void handle(const wire::ref& ref, wire::publish verb);
     void handle(const wire::ref& ref, wire::ack verb);
     void handle(const wire::ref& ref, wire::ping verb);
+    asio::awaitable<void> handle(wire::ref ref, wire::auth verb);
     asio::awaitable<void> handle(wire::ref ref, wire::history verb);
     asio::awaitable<void> handle(wire::ref ref, wire::subscribe verb);
     asio::awaitable<void> subscribe_consumer(const wire::ref& ref, wire::subscribe verb);
@@ -80,9 +94,21 @@ private:
     void bad_frame(const wire::ref& ref, const base::failure& failure);
     asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code);
 
+    // session_access.cpp
+    bool may(auth::verb verb, const std::string& channel, const wire::ref& ref);
+    bool too_fast(core::rate_limit& rate, unsigned per_second, base::limit which,
+                  const wire::ref& ref);
+    void become(identity_ptr who);
+    void await_token();
+    void review();
+    subscriptions::iterator review(subscriptions::iterator which);
+    void set_clock();
+
     // session_pump.cpp
     held& hold(const std::string& channel, core::subscription state);
     void let_go(held& who);
+    /// Returns the subscription behind it.
+    subscriptions::iterator end(subscriptions::iterator which);
     void tell(const held& who, consumer_news::kind what, base::seq seq);
     void needs_pump(held& who, bool was_live);
     void pump();
@@ -98,8 +124,15 @@ private:
     ws::socket socket_;
     std::string id_;
     std::string peer_;
-    std::map<std::string, std::unique_ptr<held>, std::less<>> subscriptions_;
+    subscriptions subscriptions_;
     std::vector<held*> behind_;
+    identity_ptr who_; ///< null: nobody known
+    core::session_clock clock_;
+    core::session_clock::time_point wakes_at_ = core::session_clock::never;
+    core::rate_limit frames_;
+    core::rate_limit publishes_;
+    core::rate_limit tokens_;
+    core::refusals refusals_;
     core::strikes strikes_;
     std::uint64_t last_ticket_ = 0;
     std::size_t publishes_in_flight_ = 0;

@@ -35,6 +35,12 @@ void session::let_go(held& who) {
     }
 }
 
+session::subscriptions::iterator session::end(subscriptions::iterator which) {
+    let_go(*which->second);
+    std::erase(behind_, which->second.get());
+    return subscriptions_.erase(which);
+}
+
 void session::tell(const held& who, consumer_news::kind what, base::seq seq) {
     shard_.tell({what, who.channel, who.consumer, seq, shard_.log()});
 }

@@ -29,15 +29,17 @@ std::span<const base::frame_ptr> same_channel(std::span<const base::frame_ptr> f
 } // namespace
 
 shard::shard(const shard_options& options, base::observer& observer, app::replay& replay,
-             app::consumers& consumers, outlets outlets)
+             app::consumers& consumers, token_keys& keys, outlets outlets)
     : options_(options),
       observer_(observer),
       replay_(replay),
       consumers_(consumers),
+      keys_(keys),
       outlets_(std::move(outlets)),
       tail_(options.tail_bytes),
       context_(1),
       turn_(context_),
+      alarm_(context_),
       work_(context_.get_executor()) {}
 
 shard::~shard() {
@@ -75,6 +77,15 @@ void shard::hand(std::vector<publish_receipt> receipts) {
             if (const auto to = receipt.request.from.lock()) {
                 to->take_receipt(std::move(receipt));
             }
+        }
+    });
+}
+
+void shard::hand(policy_ptr policy) {
+    asio::post(context_, [this, policy = std::move(policy)]() mutable {
+        policy_ = std::move(policy);
+        for (session* who : sessions_) {
+            who->policy_changed();
         }
     });
 }
@@ -126,6 +137,44 @@ void shard::begin(const batch& batch) {
         tail_.lacks(each.channel, each.upto);
         hub_.removed(each.channel, each.upto);
     }
+}
+
+void shard::wake(session& who, core::session_clock::time_point before,
+                 core::session_clock::time_point next) {
+    constexpr auto never = core::session_clock::never;
+    if (before == next) {
+        return;
+    }
+    if (before != never) {
+        waking_.erase({before, &who});
+    }
+    if (next != never) {
+        waking_.insert({next, &who});
+        set_alarm();
+    }
+}
+
+/// An alarm that comes too early finds nothing due and is set again; none is ever late.
+void shard::set_alarm() {
+    if (waking_.empty() || waking_.begin()->first >= alarm_at_) {
+        return;
+    }
+    alarm_at_ = waking_.begin()->first;
+    alarm_.expires_at(alarm_at_);
+    alarm_.async_wait([this](boost::system::error_code error) {
+        if (!error) {
+            alarm();
+        }
+    });
+}
+
+void shard::alarm() {
+    alarm_at_ = core::session_clock::never;
+    const auto now = core::session_clock::time_point::clock::now();
+    while (!waking_.empty() && waking_.begin()->first <= now) {
+        waking_.begin()->second->due(now);
+    }
+    set_alarm();
 }
 
 void shard::tell(consumer_news news) {

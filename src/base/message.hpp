@@ -2,6 +2,7 @@
 
 #include "base/seq.hpp"
 
+#include <optional>
 #include <string_view>
 
 namespace base {
@@ -14,7 +15,8 @@ struct message_view {
     std::string_view id;         ///< uuid, lower case
     std::string_view data;       ///< JSON text, byte-exact; "null" where the column is NULL
     std::string_view created_at; ///< RFC 3339 as Postgres prints it in JSON
-    bool too_large = false;      ///< data is longer than messages.max_delivery and was not read
+    std::optional<std::string_view> sender = {}; ///< who published it, where that is known
+    bool too_large = false; ///< data is longer than messages.max_delivery and was not read
 };
 
 } // namespace base

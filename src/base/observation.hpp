@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/limit.hpp"
 #include "base/reset_reason.hpp"
 #include "base/seq.hpp"
 
@@ -91,6 +92,17 @@ struct session_refused {
     int status;
     std::string reason;
 };
+/// An address has too many sessions or handshakes. One stands for all of a minute.
+struct address_limited {
+    std::string address;
+    std::string limit; ///< the key to change
+};
+/// `session` empty: at the handshake. `reason` is a name of auth::token_error, or "role".
+struct token_refused {
+    std::string session;
+    std::string address;
+    std::string reason;
+};
 struct bad_frame {
     std::string session;
     std::string code;
@@ -106,6 +118,25 @@ struct tls_failed {
     std::string reason;
 };
 struct reload_asked {};
+/// All that changed is in use now, but for what only a start can change.
+struct reloaded {
+    std::string changed;      ///< names of keys, with commas; empty: none
+    std::string need_restart; ///< those that stay as they were
+};
+/// Keys that tokens are verified with.
+struct token_keys_loaded {
+    std::string source; ///< the key of the configuration that names it
+    std::size_t keys;
+};
+/// What was known before stays in use.
+struct token_keys_failed {
+    std::string source;
+    std::string reason;
+};
+/// Whoever reaches the port may read and publish everything, because the configuration says so.
+struct open_to_all {
+    std::string address;
+};
 struct certificate_loaded {
     std::string file;
     std::chrono::sys_seconds expires;
@@ -115,10 +146,14 @@ struct setting_unusable {
     std::string key;
     std::string reason;
 };
-/// As above at a reload: what was loaded before stays in use.
-struct reload_failed {
-    std::string key;
+/// One thing that is wrong with what a reload has read.
+struct reload_problem {
+    std::string key; ///< with its place, as far as it has one
     std::string reason;
+};
+/// What was loaded before stays in use.
+struct reload_failed {
+    std::size_t problems;
 };
 struct draining {
     std::string reason;
@@ -139,10 +174,12 @@ using observation =
                  observed::epoch_changed, observed::canary_lost, observed::progress_stored,
                  observed::messages_removed, observed::page_read, observed::publish_batch,
                  observed::publish_latency, observed::session_opened, observed::session_closed,
-                 observed::session_refused, observed::bad_frame, observed::accept_paused,
-                 observed::tls_failed, observed::reload_asked, observed::certificate_loaded,
-                 observed::setting_unusable, observed::reload_failed, observed::draining,
-                 observed::drained, observed::internal_error>;
+                 observed::session_refused, observed::address_limited, observed::token_refused,
+                 observed::bad_frame, observed::accept_paused, observed::tls_failed,
+                 observed::reload_asked, observed::reloaded, observed::token_keys_loaded,
+                 observed::token_keys_failed, observed::open_to_all, observed::certificate_loaded,
+                 observed::setting_unusable, observed::reload_problem, observed::reload_failed,
+                 observed::draining, observed::drained, observed::internal_error>;
 
 /// Owner: main. Thread: any (implementations lock or queue by themselves). Lifetime: the program's.
 struct observer {
@@ -168,6 +205,10 @@ struct shard_counts {
     std::uint64_t errors = 0;      ///< error frames sent
     std::uint64_t acks = 0;
     std::array<std::uint64_t, 3> resets{}; ///< by reset_reason
+    std::uint64_t tokens = 0;              ///< accepted
+    std::uint64_t denied = 0;              ///< frames answered with unauthorized or forbidden
+    std::uint64_t revoked = 0;             ///< subscriptions ended because access to them did
+    std::array<std::uint64_t, limit_count> limited{}; ///< times that a limit was met
 };
 
 /// What the Postgres side knows, copied out at scrape.

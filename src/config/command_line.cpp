@@ -35,17 +35,26 @@ Exit codes: 0 clean, 64 wrong command line, 69 Postgres can't be reached at star
 More: docs/config.md, docs/protocol.md, docs/metrics.md.
 )";
 
-std::string help() {
-    const auto keys = describe_keys();
+constexpr std::string_view about_rules = R"(
+Who may do what with a channel, in a file only; a [[channel]] for each rule:
+
+)";
+
+std::string listed(const std::vector<key_description>& keys) {
     std::size_t widest = 0;
     for (const auto& each : keys)
         widest = std::max(widest, each.name.size());
-    std::string text(usage);
+    std::string text;
     for (const auto& each : keys) {
         text += "  " + std::string(each.name) + std::string(widest - each.name.size() + 2, ' ');
         text += each.default_text + "\n      " + std::string(each.meaning) + '\n';
     }
-    return text + std::string(epilogue);
+    return text;
+}
+
+std::string help() {
+    return std::string(usage) + listed(describe_keys()) + std::string(about_rules) +
+           listed(describe_channel_keys()) + std::string(epilogue);
 }
 
 say wrong_usage(std::string problem) {

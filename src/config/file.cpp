@@ -1,5 +1,7 @@
 #include "config/file.hpp"
 
+#include "config/value.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -7,6 +9,23 @@
 #include <system_error>
 
 namespace config {
+
+namespace {
+
+/// Nothing that was made at random looks like this.
+bool is_plain_path(std::string_view text) {
+    return !text.empty() && text.front() == '/' &&
+           text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-/") == text.npos;
+}
+
+bool may_be_secret(std::string_view text) {
+    constexpr std::size_t least_secret = 32;
+    const auto holds = [text](std::string_view part) { return text.find(part) != text.npos; };
+    return holds("://") || holds("=") || holds("-----BEGIN") || text.substr(0, 3) == "eyJ" ||
+           (text.size() >= least_secret && text.front() != '/');
+}
+
+} // namespace
 
 file_content read_file(const std::filesystem::path& path, std::size_t largest) {
     // A pipe or a terminal would make a start, or worse a reload, wait for whoever writes there.
@@ -25,6 +44,14 @@ file_content read_file(const std::filesystem::path& path, std::size_t largest) {
     if (text.size() > largest)
         return {{}, "is larger than " + std::to_string(largest / 1024) + " KiB"};
     return {std::move(text), {}};
+}
+
+std::string describe_file(const std::string& path, file_holds what) {
+    constexpr std::size_t longest = 200;
+    const bool hide = what == file_holds::secret ? !is_plain_path(path) : may_be_secret(path);
+    if (hide)
+        return "the file (its name isn't shown, it could be a secret)";
+    return "the file \"" + printable(path, longest) + "\"";
 }
 
 } // namespace config

@@ -1,9 +1,7 @@
 #include "config/keys.hpp"
 
 #include "config/checks.hpp"
-#include "config/nearest.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace config {
@@ -25,36 +23,19 @@ const choices<log_level> levels{{"trace", log_level::trace},
 const choices<tls_version> tls_versions{{"1.2", tls_version::v1_2}, {"1.3", tls_version::v1_3}};
 const choices<log_format> formats{{"text", log_format::text}, {"json", log_format::json}};
 
-template <typename Choice>
-std::string show_choice(Choice choice, const choices<Choice>& all) {
-    for (const auto& [name, each] : all)
-        if (each == choice)
-            return show(name);
-    return {};
-}
-
-template <typename Seconds>
-std::string set_whole_seconds(Seconds& to, const value& from) {
-    std::chrono::milliseconds duration{};
-    auto wrong = set(duration, from, {1s, std::chrono::hours(24 * 36'500)});
-    if (wrong.empty() && duration % 1s != 0ms)
-        wrong = "must be whole seconds";
-    if (wrong.empty())
-        to = std::chrono::duration_cast<std::chrono::seconds>(duration);
-    return wrong;
-}
+constexpr duration_range a_century{1s, std::chrono::hours(24 * 36'500)};
 
 std::string set_retention(settings& to, const value& from) {
     if (const auto* text = std::get_if<std::string>(&from); text != nullptr && text->empty()) {
         to.messages.retention.reset();
         return {};
     }
-    return set_whole_seconds(to.messages.retention, from);
+    return set_whole_seconds(to.messages.retention, from, a_century);
 }
 
 // What is possible, not what is wise: a limit stands where the daemon couldn't work beyond it.
 // Postgres holds at most 1 GB in one field, and text grows by escapes on its way to the client.
-constexpr std::array table{
+constexpr std::array first_keys{
     key{"server", "listen", type::string,
         "address and port for HTTP and WebSocket: \"host:port\", \"[v6]:port\", or \":port\" for "
         "all addresses; port 0 takes a free one",
@@ -77,6 +58,9 @@ constexpr std::array table{
         [](settings& s, const value& v) {
             return set_integer(s.server.max_sessions, v, {1, 100'000'000});
         }},
+    key{"server", "console", type::boolean, "serve a page to try things out at /",
+        [](const settings& s) { return show(s.server.console); },
+        [](settings& s, const value& v) { return set(s.server.console, v); }},
 
     key{"tls", "certificate", type::string,
         "PEM file with the certificate and those between it and the root; empty: no TLS",
@@ -125,7 +109,9 @@ constexpr std::array table{
         [](settings& s, const value& v) {
             return set(s.postgres.canary_interval, v, {1s, 1h});
         }},
+};
 
+constexpr std::array last_keys{
     key{"websocket", "max_frame", type::size,
         "largest frame a client may send; a larger one ends the session with 1009",
         [](const settings& s) { return show_size(s.websocket.max_frame); },
@@ -177,7 +163,7 @@ constexpr std::array table{
         "messages a consumer lacks are kept beyond retention until it was away for so long",
         [](const settings& s) { return show(s.messages.consumer_grace); },
         [](settings& s, const value& v) {
-            return set_whole_seconds(s.messages.consumer_grace, v);
+            return set_whole_seconds(s.messages.consumer_grace, v, a_century);
         }},
 
     key{"log", "level", type::string,
@@ -189,80 +175,18 @@ constexpr std::array table{
         [](settings& s, const value& v) { return set_choice(s.log.format, v, formats); }},
 };
 
-std::string did_you_mean(std::string_view name) {
-    return "; did you mean " + std::string(name) + "?";
+std::vector<key> joined(std::initializer_list<std::span<const key>> parts) {
+    std::vector<key> all;
+    for (const auto part : parts)
+        all.insert(all.end(), part.begin(), part.end());
+    return all;
 }
 
 } // namespace
 
-std::string key::environment() const {
-    auto text = std::string(environment_prefix) + std::string(section) + '_' + std::string(name);
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-    return text;
-}
-
 std::span<const key> keys() {
-    return table;
-}
-
-const key* find_key(std::string_view section, std::string_view name) {
-    const auto found = std::find_if(table.begin(), table.end(), [&](const key& each) {
-        return each.section == section && each.name == name;
-    });
-    return found == table.end() ? nullptr : &*found;
-}
-
-std::vector<std::string_view> section_names() {
-    std::vector<std::string_view> names;
-    for (const auto& each : table)
-        if (names.empty() || names.back() != each.section)
-            names.push_back(each.section);
-    return names;
-}
-
-bool is_section(std::string_view name) {
-    return std::any_of(table.begin(), table.end(),
-                       [name](const key& each) { return each.section == name; });
-}
-
-std::string suggest_key(std::string_view section, std::string_view name) {
-    std::vector<std::string_view> here;
-    for (const auto& each : table) {
-        if (each.name == name) // the right key in the wrong section
-            return did_you_mean(each.full_name());
-        if (each.section == section)
-            here.push_back(each.name);
-    }
-    if (const auto near = nearest(name, here); !near.empty())
-        return did_you_mean(std::string(section) + '.' + std::string(near));
-    std::string text = here.empty() ? "; there are" : "; this section has";
-    const auto names = here.empty() ? section_names() : here;
-    for (const auto each : names)
-        text += (each == names.front() ? " " : ", ") +
-                (here.empty() ? '[' + std::string(each) + ']' : std::string(each));
-    return text;
-}
-
-std::string suggest_section(std::string_view name) {
-    if (const auto near = nearest(name, section_names()); !near.empty())
-        return did_you_mean('[' + std::string(near) + ']');
-    return suggest_key({}, {});
-}
-
-std::vector<key_description> describe_keys() {
-    static const std::vector<std::string> names = [] {
-        std::vector<std::string> all;
-        for (const auto& each : table)
-            all.push_back(each.full_name());
-        return all;
-    }();
-    const settings defaults;
-    std::vector<key_description> described;
-    for (std::size_t i = 0; i < table.size(); ++i)
-        described.push_back({names[i], name_of(table[i].type), table[i].show(defaults),
-                             table[i].environment(), table[i].meaning});
-    return described;
+    static const auto all = joined({first_keys, auth_keys(), limits_keys(), last_keys});
+    return all;
 }
 
 } // namespace config

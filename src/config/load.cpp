@@ -1,3 +1,5 @@
+#include "config/across.hpp"
+#include "config/channel_rules.hpp"
 #include "config/config.hpp"
 #include "config/file.hpp"
 #include "config/keys.hpp"
@@ -5,16 +7,15 @@
 #include "config/toml_file.hpp"
 
 #include <algorithm>
-#include <exception>
-#include <map>
 
 namespace config {
 
 namespace {
 
 constexpr std::size_t largest_config = 1024 * 1024;
-constexpr std::size_t largest_dsn = 64 * 1024;
-constexpr std::size_t largest_pem = 1024 * 1024;
+
+constexpr const char* rules_are_written =
+    "holds rules: write [[channel]], with two brackets, once for each";
 
 /// A name from a file as it may stand in a problem: a quoted TOML key can hold anything.
 std::string name_of(const entry& from) {
@@ -48,19 +49,27 @@ public:
     }
 
     loaded finish() {
-        auto& postgres = result_.values.postgres;
-        if (!postgres.dsn_file.empty() && !postgres.dsn.empty())
-            refuse("postgres.dsn_file",
-                   "can't be set together with postgres.dsn; empty one of them (an environment "
-                   "variable may be empty to undo what a file sets)");
-        else if (!postgres.dsn_file.empty())
-            read_dsn(postgres);
-        check_tls(result_.values.tls);
+        for (std::size_t i = 0; i < rule_at_.size(); ++i)
+            if (!has_pattern_[i])
+                result_.problems.push_back({rule_at_[i], std::string(channel_section),
+                                            "has no pattern, which says for which channels it "
+                                            "is; pattern = \"*\" is for all"});
+        read_secret_files(result_);
+        check_across(result_, rule_at_);
         return std::move(result_);
     }
 
 private:
     void entry_from(const entry& each, const std::string& where) {
+        if (each.section == channel_section) {
+            rule_from(each, where);
+            return;
+        }
+        if (each.element > 0) { // [[server]]: said once
+            if (each.element == 1 && each.key.empty())
+                not_a_list(each, where);
+            return;
+        }
         if (each.key.empty() && is_section(each.section))
             return;
         if (!each.section.empty() && !is_section(each.section)) {
@@ -75,76 +84,78 @@ private:
             return;
         }
         const auto name = name_of(each);
-        if (each.section.empty() && is_section(each.key))
+        if (each.section.empty() && each.key == channel_section)
+            result_.problems.push_back({where, name, rules_are_written});
+        else if (each.section.empty() && is_section(each.key))
             result_.problems.push_back({where, name, "is a section: write [" + name + "]"});
         else
             result_.problems.push_back(
                 {where, name, "is no key" + suggest_key(each.section, each.key)});
     }
 
+    void not_a_list(const entry& each, const std::string& where) {
+        const auto name = name_of(each);
+        result_.problems.push_back({where, name,
+                                    is_section(each.section)
+                                        ? "is a section: write [" + name + "], once"
+                                        : "is no section" + suggest_section(each.section)});
+    }
+
+    /// Elements come in their order, each with its head before its keys.
+    void rule_from(const entry& each, const std::string& where) {
+        const std::string section(channel_section);
+        if (each.element == 0) {
+            if (each.key.empty())
+                result_.problems.push_back({where, section, rules_are_written});
+            return;
+        }
+        if (each.element > most_rules) {
+            if (each.element == most_rules + 1 && each.key.empty())
+                result_.problems.push_back(
+                    {where, section,
+                     "is one rule too many: there may be " + std::to_string(most_rules)});
+            return;
+        }
+        if (each.key.empty()) {
+            result_.values.channels.emplace_back();
+            rule_at_.push_back(where);
+            has_pattern_.push_back(false);
+            result_.set_at[section] = where;
+            return;
+        }
+        has_pattern_[each.element - 1] = has_pattern_[each.element - 1] || each.key == "pattern";
+        auto wrong =
+            set_in_rule(result_.values.channels.at(each.element - 1), each.key, each.value);
+        if (!wrong.empty())
+            result_.problems.push_back({where, name_of(each), std::move(wrong)});
+    }
+
     void set(const key& known, const value& from, const std::string& where) {
-        set_by_[known.full_name()] = where;
+        result_.set_at[known.full_name()] = where;
         if (auto wrong = known.set(result_.values, from); !wrong.empty())
             result_.problems.push_back({where, known.full_name(), std::move(wrong)});
     }
 
-    void refuse(const std::string& key, std::string message) {
-        result_.problems.push_back({set_by_[key], key, std::move(message)});
-    }
-
-    void read_dsn(postgres_section& postgres) {
-        const auto& path = postgres.dsn_file;
-        // A dsn put here by mistake must not be shown as the name of a missing file.
-        if (path.find("://") != path.npos || path.find('=') != path.npos) {
-            refuse("postgres.dsn_file", "must be a path, and looks like a connection string; that "
-                                        "belongs into postgres.dsn");
-            return;
-        }
-        auto content = read_file(path, largest_dsn);
-        auto& dsn = content.text;
-        while (!dsn.empty() && (dsn.back() == '\n' || dsn.back() == '\r'))
-            dsn.pop_back();
-        if (content.problem.empty() && dsn.empty())
-            content.problem = "is empty";
-        if (content.problem.empty() && dsn.find('\0') != dsn.npos)
-            content.problem = "holds a NUL character";
-        if (content.problem.empty())
-            postgres.dsn = std::move(dsn);
-        else
-            refuse("postgres.dsn_file",
-                   "the file \"" + printable(path, 200) + "\" " + content.problem);
-    }
-
-    /// What is in the files is for who uses them to say.
-    void check_tls(const tls_section& tls) {
-        if (tls.certificate.empty() != tls.key.empty()) {
-            const bool has_key = tls.certificate.empty();
-            refuse(has_key ? "tls.key" : "tls.certificate",
-                   std::string("is set without ") + (has_key ? "tls.certificate" : "tls.key") +
-                       "; both or neither");
-            return;
-        }
-        for (const auto& [key, path] :
-             {std::pair("tls.certificate", &tls.certificate), std::pair("tls.key", &tls.key)})
-            if (auto content = path->empty() ? file_content{} : read_file(*path, largest_pem);
-                !content.problem.empty())
-                refuse(key, "the file \"" + printable(*path, 200) + "\" " + content.problem);
-    }
-
     loaded result_;
-    std::map<std::string, std::string> set_by_; ///< key -> where it was set last
+    std::vector<std::string> rule_at_; ///< where each of result_.values.channels stands
+    std::vector<bool> has_pattern_;    ///< of each of them
 };
 
 bool starts_with(std::string_view text, std::string_view prefix) {
     return text.substr(0, prefix.size()) == prefix;
 }
 
-/// Whether an environment name, without its prefix, begins as those of a section do.
-bool is_section_of(std::string_view rest) {
-    std::string section(rest.substr(0, rest.find('_')));
-    for (char& c : section)
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    return is_section(section);
+/// Whether an environment name, without its prefix, begins as those of `section` do.
+bool is_of(std::string_view section, std::string_view rest) {
+    const auto begin = rest.substr(0, rest.find('_'));
+    return std::equal(begin.begin(), begin.end(), section.begin(), section.end(),
+                      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
+bool is_of_a_section(std::string_view rest) {
+    const auto sections = section_names();
+    return std::any_of(sections.begin(), sections.end(),
+                       [rest](std::string_view each) { return is_of(each, rest); });
 }
 
 /// For a Service named "pgherald..." Kubernetes sets PREFIX_SERVICE_HOST, PREFIX_PORT and more in
@@ -196,11 +207,13 @@ std::vector<problem> check_environment_names(std::span<const std::string> names)
             continue;
         const auto near = nearest(rest, known);
         // PGHERALD_VERSION of an image or a test's variable is no slip of a key.
-        if (near.empty() && !is_section_of(rest))
+        if (near.empty() && !is_of_a_section(rest))
             continue;
-        const auto hint = near.empty() ? std::string("the names are in docs/config.md")
-                                       : "did you mean " + std::string(environment_prefix) +
-                                             std::string(near) + '?';
+        auto hint = near.empty() ? std::string("the names are in docs/config.md")
+                                 : "did you mean " + std::string(environment_prefix) +
+                                       std::string(near) + '?';
+        if (is_of(channel_section, rest))
+            hint = "[[channel]] rules can only stand in a file";
         problems.push_back({printable(name, 64), {}, "sets no key; " + hint});
     }
     return problems;
@@ -209,7 +222,8 @@ std::vector<problem> check_environment_names(std::span<const std::string> names)
 std::string describe(const std::vector<problem>& problems) {
     std::string text;
     for (const auto& each : problems) {
-        text += each.where + ": ";
+        if (!each.where.empty())
+            text += each.where + ": ";
         if (!each.key.empty())
             text += each.key + ": ";
         text += each.message + '\n';

@@ -75,14 +75,26 @@ std::string_view line_of(std::string_view text, unsigned line) {
     return text.substr(0, text.find('\n'));
 }
 
-/// What the library says, unless the line may hold a password: the library quotes parts of it.
+/// What the library says, unless the line may hold a secret: the library quotes parts of it.
 std::string describe_error(std::string_view text, const toml::parse_error& error) {
     const auto line = line_of(text, error.source().begin.line);
     const auto holds = [line](std::string_view part) { return line.find(part) != line.npos; };
-    if (holds("dsn") || holds("password") || holds("@"))
+    if (holds("dsn") || holds("secret") || holds("password") || holds("@"))
         return "is not valid TOML (is a quote missing, or a key written twice?); the line isn't "
-               "shown, it may hold a password";
+               "shown, it may hold a secret";
     return "is not valid TOML: " + printable(error.description(), 300);
+}
+
+void add_section(document& to, const toml::key& name, const toml::table& section,
+                 const toml::source_position& at, unsigned element) {
+    to.entries.push_back({std::string(name.str()),
+                          {},
+                          other_value{"a section"},
+                          static_cast<unsigned>(at.line),
+                          element});
+    for (const auto& [key, content] : section)
+        to.entries.push_back({std::string(name.str()), std::string(key.str()), value_of(content),
+                              static_cast<unsigned>(key.source().begin.line), element});
 }
 
 } // namespace
@@ -104,17 +116,19 @@ document read_toml(std::string_view text, std::string_view name) {
     try {
         const toml::table root = toml::parse(text);
         for (const auto& [key, node] : root) {
-            const auto line = static_cast<unsigned>(key.source().begin.line);
-            const auto* section = node.as_table();
-            if (section == nullptr) {
-                read.entries.push_back({{}, std::string(key.str()), value_of(node), line});
-                continue;
+            const auto* array = node.as_array();
+            if (const auto* section = node.as_table()) {
+                add_section(read, key, *section, key.source().begin, 0);
+            } else if (array != nullptr && array->is_array_of_tables()) {
+                unsigned element = 0;
+                for (const auto& each : *array)
+                    add_section(read, key, *each.as_table(), each.source().begin, ++element);
+            } else {
+                read.entries.push_back({{},
+                                        std::string(key.str()),
+                                        value_of(node),
+                                        static_cast<unsigned>(key.source().begin.line)});
             }
-            read.entries.push_back({std::string(key.str()), {}, other_value{"a section"}, line});
-            for (const auto& [inner, content] : *section)
-                read.entries.push_back({std::string(key.str()), std::string(inner.str()),
-                                        value_of(content),
-                                        static_cast<unsigned>(inner.source().begin.line)});
         }
     } catch (const toml::parse_error& error) {
         return fail(error.source().begin.line, describe_error(text, error));

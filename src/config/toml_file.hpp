@@ -15,6 +15,7 @@ struct entry {
     std::string key;
     config::value value;
     unsigned line = 0;
+    unsigned element = 0; ///< of an array of tables, from 1; 0: a plain section
 };
 
 struct document {

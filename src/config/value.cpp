@@ -166,6 +166,14 @@ std::string set(std::vector<std::string>& to, const value& from) {
     return {};
 }
 
+std::string set_one_or_more(std::vector<std::string>& to, const value& from) {
+    const auto* text = std::get_if<std::string>(&from);
+    if (text == nullptr)
+        return set(to, from);
+    return set(to, text->empty() ? value(std::vector<std::string>())
+                                 : value(std::vector<std::string>{*text}));
+}
+
 std::string set(std::chrono::milliseconds& to, const value& from, duration_range range) {
     const auto* text = std::get_if<std::string>(&from);
     const auto amount = text == nullptr ? std::nullopt : measure(*text, duration_units);
@@ -217,9 +225,14 @@ std::string show(bool flag) {
     return flag ? "true" : "false";
 }
 
-// Defaults hold nothing that needs an escape.
 std::string show(std::string_view text) {
-    return '"' + std::string(text) + '"';
+    std::string shown = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\')
+            shown += '\\';
+        shown += c;
+    }
+    return shown + '"';
 }
 
 std::string show(const std::vector<std::string>& list) {
@@ -253,10 +266,14 @@ std::string printable(std::string_view text, std::size_t longest) {
 }
 
 std::string quoted(std::string_view text) {
-    // A connection string may end up under any key by mistake.
+    // A connection string or a secret may end up under any key by mistake. Secrets for tokens have
+    // 32 bytes and more; what belongs into settings and is as long as that is an address.
+    constexpr std::size_t least_secret = 32;
     const auto holds = [text](std::string_view part) { return text.find(part) != text.npos; };
-    if (holds("@") || holds("password"))
-        return "this text (not shown: it may hold a password)";
+    const bool is_token = text.substr(0, 3) == "eyJ";
+    const bool may_be_secret = text.size() >= least_secret && !holds(":");
+    if (holds("@") || holds("password") || holds("-----BEGIN") || is_token || may_be_secret)
+        return "this text (not shown: it may hold a secret)";
     return '"' + printable(text, 64) + '"';
 }
 

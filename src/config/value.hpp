@@ -43,6 +43,8 @@ struct duration_range {
 std::string set(bool& to, const value& from);
 std::string set(std::string& to, const value& from);
 std::string set(std::vector<std::string>& to, const value& from);
+/// One string is a list of one, an empty one a list of none.
+std::string set_one_or_more(std::vector<std::string>& to, const value& from);
 std::string set(std::chrono::milliseconds& to, const value& from, duration_range range);
 /// "64KiB", "512", or an integer: bytes.
 std::string set_size(std::size_t& to, const value& from, integer_range range);
@@ -81,18 +83,40 @@ std::string set_choice(Choice& to, const value& from, const choices<Choice>& all
     return not_one_of(names, from);
 }
 
-/// As a TOML file would have it: "10s" with the quotes, 0, false, [].
+/// A duration of whole seconds.
+template <typename Seconds>
+std::string set_whole_seconds(Seconds& to, const value& from, duration_range range) {
+    using namespace std::chrono_literals;
+    std::chrono::milliseconds duration{};
+    auto wrong = set(duration, from, range);
+    if (wrong.empty() && duration % 1s != 0ms)
+        wrong = "must be whole seconds";
+    if (wrong.empty())
+        to = std::chrono::duration_cast<std::chrono::seconds>(duration);
+    return wrong;
+}
+
+/// As a TOML file would have it: "10s" with the quotes, 0, false, []. Different values are shown
+/// differently.
 std::string show(bool flag);
 std::string show(std::string_view text);
 std::string show(const std::vector<std::string>& list);
 std::string show(std::chrono::milliseconds duration);
 std::string show_integer(std::uint64_t number);
 std::string show_size(std::uint64_t bytes);
+template <typename Choice>
+std::string show_choice(Choice choice, const choices<Choice>& all) {
+    for (const auto& [name, each] : all)
+        if (each == choice)
+            return show(name);
+    return {};
+}
 
 /// `text` as it may stand in a problem: plain ASCII, one line, cut to a length.
 std::string printable(std::string_view text, std::size_t longest);
 
-/// A value in quotes, but not shown at all where it looks like it could hold a password.
+/// A value in quotes, but not shown at all where it looks like it could hold a password or be a
+/// secret.
 std::string quoted(std::string_view text);
 
 } // namespace config

@@ -24,13 +24,15 @@
     1000: { why: 'the daemon ended the session', again: true },
     1001: { why: 'the daemon is going away', again: true },
     1006: { why: 'the connection was lost', again: true },
+    1007: { why: 'a frame was not valid UTF-8', again: false },
+    1008: { why: 'no frame came in time', again: true },
     1009: { why: 'a frame was larger than max_frame', again: false },
     1012: { why: 'the daemon is restarting', again: true },
     1013: { why: 'the daemon is overloaded', again: true },
     4400: { why: 'too many malformed frames', again: false },
     4401: { why: 'no valid token in time, or it expired', again: false, token: true },
     4403: { why: 'this origin or address is refused', again: false },
-    4429: { why: 'the rate limit was abused', again: true, atLeastMs: 30000 },
+    4429: { why: 'the rate limit was exceeded for too long', again: true, atLeastMs: 30000 },
   };
 
   const $ = (id) => document.getElementById(id);
@@ -162,7 +164,8 @@
   }
 
   function messageAsJson(m) {
-    const head = `{"channel":${JSON.stringify(m.channel)},"seq":${m.seq},"id":${JSON.stringify(m.id)},"created_at":${JSON.stringify(m.createdAt)}`;
+    const head = `{"channel":${JSON.stringify(m.channel)},"seq":${m.seq},"id":${JSON.stringify(m.id)},"created_at":${JSON.stringify(m.createdAt)}${
+      m.sender === undefined ? '' : `,"sender":${JSON.stringify(m.sender)}`}`;
     return m.raw === undefined ? `${head},"too_large":true}` : `${head},"data":${m.raw}}`;
   }
 
@@ -221,13 +224,15 @@
 
   const milliseconds = (ms) => `${ms < 10 ? ms.toFixed(1) : number.format(Math.round(ms))} ms`;
 
+  const listed = (names) => (names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', '));
+
   const sqlText = (text) => `'${text.replaceAll("'", "''")}'`;
 
   // ---- Notices: what the person must not miss
 
   function notice(kind, key, text, action) {
     const list = $('notices');
-    for (const old of list.children) if (old.dataset.key === key) { old.remove(); break; }
+    dropNotice(key);
     const item = make('div', `notice notice-${kind}`);
     item.dataset.key = key;
     item.append(make('span', 'notice-text', text));
@@ -246,8 +251,11 @@
     while (list.children.length > MAX_NOTICES) list.firstChild.remove();
   }
 
+  // Whether there was one.
   function dropNotice(key) {
-    for (const old of $('notices').children) if (old.dataset.key === key) { old.remove(); break; }
+    const old = Array.from($('notices').children).find((item) => item.dataset.key === key);
+    if (old) old.remove();
+    return old !== undefined;
   }
 
   // ---- The session
@@ -264,8 +272,10 @@
     pingSentAt: 0,
     welcome: null,
     epoch: null,
-    token: '',
-    ready: false,             // welcomed, and signed in where that is asked for
+    token: '',                // in memory only
+    asksToken: false,
+    signedIn: false,
+    ready: false,             // frames may be sent: as a stranger where no token was given
   };
   let lastRef = 0;
   const waiting = new Map();  // ref -> what to do with its one answer
@@ -278,10 +288,10 @@
 
   function showState() {
     const pill = $('state');
-    const signIn = link.state === 'connected' && !link.ready;
-    const state = signIn ? 'waiting' : link.state;
+    const stranger = link.state === 'connected' && link.asksToken && !link.signedIn;
+    const state = stranger ? 'waiting' : link.state;
     if (pill.dataset.state !== state) pill.dataset.state = state;
-    setText($('state-text'), signIn ? 'needs a token' : state);
+    setText($('state-text'), !stranger ? state : link.ready ? 'not signed in' : 'signing in');
     let why = link.why;
     if (link.state === 'reconnecting') {
       const seconds = Math.max(0, Math.ceil((link.retryAt - performance.now()) / 1000));
@@ -291,6 +301,7 @@
     $('state-why').title = link.why;
     setText($('link-button'), { connecting: 'Disconnect', connected: 'Disconnect', reconnecting: 'Retry now', closed: 'Connect' }[link.state]);
     $('publish-button').disabled = !link.ready;
+    showAuthFact();
     view.emptyDirty = true;
     view.wake();
   }
@@ -311,11 +322,13 @@
     const socket = link.socket;
     link.socket = null;
     link.ready = false;
+    link.signedIn = false;
     link.pingSentAt = 0;
+    auth.expiresAt = 0;
     waiting.clear();
     for (const c of channels.values()) {
       clearTimeout(c.timer);
-      if (c.state !== 'error') c.setState('idle');
+      if (!c.isOut()) c.setState('idle');
     }
     if (socket) socket.close(code);
   }
@@ -323,13 +336,17 @@
   function onClose(code, reason) {
     const welcomed = link.welcomedAt;
     if (welcomed && performance.now() - welcomed > STABLE_MS) link.attempt = 0;
+    const hadToken = link.signedIn;
     link.welcomedAt = 0;
     dropSocket();
     const known = CLOSE_CODES[code] || { why: 'the session ended', again: true };
-    const why = `${known.why} (${code}${reason ? `: ${reason}` : ''})`;
+    const why = `${known.why} (${code}${reason && reason !== known.why ? `: ${reason}` : ''})`;
     if (known.token) {
+      // Coming back with the same token, or with none, would end the same way.
       link.token = '';
-      showAuth(true);
+      auth.ask(hadToken ? 'ended' : 'late');
+    } else {
+      auth.sessionOver();
     }
     if (!known.again) {
       setState('closed', why);
@@ -366,6 +383,7 @@
     link.welcomedAt = 0;
     link.attempt = 0;
     dropSocket(1000);
+    auth.sessionOver();
     setState('closed', 'by you');
   }
 
@@ -399,12 +417,15 @@
           seq: value('seq'),
           id: value('id'),
           createdAt: value('created_at') || '',
+          sender: value('sender'),
           raw: fields.get('data'),
         });
         break;
       case 'welcome': onWelcome(JSON.parse(text)); break;
       case 'live': onLive(JSON.parse(text)); break;
       case 'reset': onReset(JSON.parse(text)); break;
+      case 'unsubscribed': onUnsubscribed(JSON.parse(text)); break;
+      case 'expiring': onExpiring(JSON.parse(text)); break;
       case 'ok':
       case 'error': {
         const frame = JSON.parse(text);
@@ -430,30 +451,126 @@
     $('info-head').textContent = frame.head === undefined ? '–' : number.format(frame.head);
     $('info-ping').textContent = frame.ping_interval ? `${frame.ping_interval} s` : '–';
     $('info-frame').textContent = frame.max_frame ? `${number.format(frame.max_frame)} bytes` : '–';
-    $('info-auth').textContent = frame.auth || '–';
+    link.asksToken = frame.auth === 'required';
     sawHead(frame.head);
     setState('connected', '');
-    if (frame.auth !== 'required') begin();
-    else if (link.token) signIn();
-    else showAuth(true);
+    if (link.asksToken && link.token) {
+      signIn(link.token);
+      return;
+    }
+    if (link.asksToken) auth.ask('required');
+    else auth.hide();
+    begin();
   }
 
-  function showAuth(show) {
-    $('auth').hidden = !show;
+  // ---- Who we are: a token is asked for, sent, and forgotten when it is refused or has ended
+
+  const auth = {
+    why: '',                  // what the form is open for; empty: it is closed
+    needing: '',              // what was last refused for want of a token
+    expiresAt: 0,
+    asked: 0,                 // tokens sent so far
+
+    ask(why, byHand = false) {
+      this.why = why;
+      if (byHand) this.needing = '';
+      $('auth').hidden = false;
+      $('auth').dataset.why = why;
+      this.draw();
+      // Nobody who types elsewhere is interrupted.
+      if (byHand || (why === 'required' && document.activeElement === document.body)) $('token').focus();
+    },
+
+    hide() {
+      if (this.why === '') return;
+      this.why = '';
+      this.needing = '';
+      const inside = $('auth').contains(document.activeElement);
+      $('auth').hidden = true;
+      $('token').value = '';
+      this.fault('');
+      if (inside) $('channel').focus();
+    },
+
+    fault(text) {
+      $('auth-fault').hidden = text === '';
+      setText($('auth-fault'), text);
+      if (text) $('token').setAttribute('aria-invalid', 'true');
+      else $('token').removeAttribute('aria-invalid');
+    },
+
+    // One sentence on what a token is for now.
+    draw() {
+      const left = Math.max(0, Math.ceil((this.expiresAt - performance.now()) / 1000));
+      const locked = Array.from(channels.values()).filter((c) => c.state === 'locked').map((c) => c.name);
+      const [title, hint] = {
+        required: ['Sign in', this.needing
+          || (locked.length ? `Subscribing to ${listed(locked)} needs a token.` : 'Without a token only what is open to everybody works.')],
+        late: ['Sign in', 'The daemon ended the session because no valid token came in time.'],
+        ended: ['Sign in again', 'The token has expired, so the session ended. With a new one it goes on where it stopped.'],
+        expiring: [`The token expires in ${left} s`, 'With a new one this session goes on.'],
+        change: ['Another token', 'It changes what this session may do, and no message is lost.'],
+      }[this.why] || ['', ''];
+      setText($('auth-title'), title);
+      setText($('auth-hint'), hint);
+    },
+
+    // Something was refused for want of a token.
+    lack(needing = '') {
+      this.needing = needing;
+      link.asksToken = true;
+      link.signedIn = false;
+      showState();
+      this.ask('required');
+    },
+
+    // These two are about a session that is open.
+    sessionOver() {
+      if (this.why === 'expiring' || this.why === 'change') this.hide();
+    },
+  };
+
+  function showAuthFact() {
+    const asked = link.asksToken ? 'required' : 'none';
+    setText($('info-auth-text'), !link.welcome ? '–' : link.signedIn ? 'signed in' : asked);
+    $('info-auth-button').hidden = !link.asksToken || link.state !== 'connected';
+    setText($('info-auth-button'), link.signedIn ? 'New token' : 'Sign in');
   }
 
-  function signIn() {
-    request({ type: 'auth', token: link.token }, (answer) => {
+  // On an open session too, where the new token takes the place of the old one.
+  function signIn(token) {
+    const frame = { type: 'auth', token };
+    const limit = link.welcome.max_frame;
+    if (limit && utf8.encode(JSON.stringify(frame)).length + 32 > limit) {
+      auth.fault(`The daemon takes frames of ${number.format(limit)} bytes; this is larger.`);
+      return;
+    }
+    const round = ++auth.asked;
+    auth.fault('');
+    showState();
+    request(frame, (answer) => {
       if (answer.type === 'ok') {
-        showAuth(false);
-        dropNotice('auth');
-        if (!link.ready) begin();
+        link.token = token;
+        link.signedIn = true;
+        auth.expiresAt = 0;
+        auth.hide();
+        if (link.ready) tryAgain(round);
       } else {
-        link.token = '';
-        showAuth(true);
-        notice('bad', 'auth', `${answer.code}: ${answer.message}`);
+        if (!link.signedIn) {
+          if (answer.code === 'unauthorized') link.token = '';
+          auth.ask('required');
+        }
+        auth.fault(`${answer.code}: ${answer.message}`);
       }
+      if (!link.ready) begin();
+      showState();
     });
+  }
+
+  function onExpiring(frame) {
+    auth.expiresAt = performance.now() + frame.in * 1000;
+    auth.ask('expiring');
+    $('announcer').textContent = `The token expires in ${frame.in} s`;
   }
 
   function begin() {
@@ -494,11 +611,12 @@
       this.cursor = null;       // last seq that is behind us; null until the server has said one
       this.epoch = null;        // the epoch that numbers the cursor
       this.head = 0;            // the server's head when it answered
-      this.state = 'idle';      // idle | pending | replay | live | error
+      this.state = 'idle';      // idle | pending | replay | live | locked (needs a token) | ended (by the daemon) | error
       this.problem = '';
       this.count = 0;
       this.tries = 0;
       this.timer = 0;
+      this.endedIn = 0;         // auth.asked when the daemon ended it
       this.colour = freeColour(name);
       this.chip = makeChip(this);
     }
@@ -507,6 +625,12 @@
       this.state = state;
       this.problem = problem;
       showChip(this);
+      if (auth.why === 'required') auth.draw();
+    }
+
+    // The daemon has no subscription of ours here, and said so.
+    isOut() {
+      return this.state === 'locked' || this.state === 'ended' || this.state === 'error';
     }
   }
 
@@ -529,7 +653,8 @@
     main.type = 'button';
     main.append(make('i', 'swatch'), make('span', 'chip-name', c.name), make('span', 'chip-state'), make('span', 'chip-count', '0'));
     main.addEventListener('click', () => {
-      if (c.state === 'error' && link.ready) subscribe(c);
+      if (c.state === 'locked' && link.ready) auth.ask('required', true);
+      else if (c.isOut() && link.ready) subscribe(c);
       else view.setSolo(view.solo === c.name ? null : c.name);
     });
     const close = make('button', 'x', '×');
@@ -544,10 +669,14 @@
   function showChip(c) {
     const chip = c.chip;
     chip.dataset.state = c.state;
-    const words = { idle: '', pending: '', replay: 'catching up', live: '', error: c.problem.split(':')[0] };
-    chip.querySelector('.chip-state').textContent = words[c.state];
+    const words = { replay: 'catching up', locked: 'needs a token', ended: `ended: ${c.problem}`, error: c.problem.split(':')[0] };
+    chip.querySelector('.chip-state').textContent = words[c.state] || '';
     const main = chip.querySelector('.chip-main');
-    main.title = c.state === 'error' ? `${c.problem} (press to try again)` : `${c.name}: show only this channel`;
+    main.title = {
+      locked: `${c.problem} (press to sign in)`,
+      ended: `${endedWhy(c.problem)} (press to try again)`,
+      error: `${c.problem} (press to try again)`,
+    }[c.state] || `${c.name}: show only this channel`;
     main.setAttribute('aria-pressed', String(view.solo === c.name));
     view.emptyDirty = true;
     view.wake();
@@ -556,7 +685,7 @@
   function addChannel(name, from) {
     const known = channels.get(name);
     if (known) {
-      if (known.state === 'error' || from === 'start') {
+      if (known.isOut() || from === 'start') {
         const wasOpen = known.state === 'live' || known.state === 'replay' || known.state === 'pending';
         if (wasOpen && link.ready) request({ type: 'unsubscribe', channel: name }, () => {});
         known.from = from;
@@ -584,8 +713,10 @@
     c.chip.remove();
     (next ? next.querySelector('.x') : $('channel')).focus();
     dropNotice(`channel ${c.name}`);
+    if (dropNotice('ended')) showEnded();
     if (view.solo === c.name) view.setSolo(null);
-    if (link.ready && c.state !== 'error') request({ type: 'unsubscribe', channel: c.name }, () => {});
+    if (auth.why === 'required') auth.draw();
+    if (link.ready && !c.isOut()) request({ type: 'unsubscribe', channel: c.name }, () => {});
     listChannels();
     remember();
     view.emptyDirty = true;
@@ -612,6 +743,12 @@
         if (frame.after === undefined) moveCursor(c, c.head);
         c.setState(frame.after === undefined || (c.cursor !== null && c.cursor >= c.head) ? 'live' : 'replay');
         dropNotice(`channel ${c.name}`);
+        if (dropNotice('ended')) showEnded();
+        return;
+      }
+      if (answer.code === 'unauthorized') {
+        c.setState('locked', `${answer.code}: ${answer.message}`);
+        auth.lack();
         return;
       }
       c.setState('error', `${answer.code}: ${answer.message}`);
@@ -626,6 +763,32 @@
     });
   }
 
+  // What was refused before may be allowed now; what the daemon ended over this very token is not.
+  function tryAgain(round) {
+    for (const c of channels.values()) {
+      if (c.state === 'locked' || c.state === 'error' || (c.state === 'ended' && c.endedIn < round)) subscribe(c);
+    }
+  }
+
+  const endedWhy = (reason) => (reason === 'forbidden' ? 'reading it is not allowed any more' : reason);
+
+  function onUnsubscribed(frame) {
+    const c = channels.get(frame.channel);
+    if (!c || c.isOut()) return;
+    clearTimeout(c.timer);
+    c.endedIn = auth.asked;
+    c.setState('ended', frame.reason);
+    showEnded();
+  }
+
+  // One notice for all of them: a new token may end many at once.
+  function showEnded() {
+    const ended = Array.from(channels.values()).filter((c) => c.state === 'ended');
+    if (!ended.length) return;
+    const reasons = Array.from(new Set(ended.map((c) => endedWhy(c.problem)))).join(', ');
+    notice('warn', 'ended', `The daemon ended ${listed(ended.map((c) => c.name))}: ${reasons}.`);
+  }
+
   function moveCursor(c, seq) {
     if (c.cursor === null || seq > c.cursor) c.cursor = seq;
     c.epoch = link.epoch;
@@ -634,7 +797,7 @@
   function onLive(frame) {
     sawHead(frame.seq);
     const c = channels.get(frame.channel);
-    if (!c || c.state === 'pending') return;
+    if (!c || c.state === 'pending' || c.isOut()) return;
     if (frame.seq !== undefined) moveCursor(c, frame.seq);
     c.setState('live');
   }
@@ -661,7 +824,7 @@
     sawHead(m.seq);
     const c = channels.get(m.channel);
     // ok precedes the first message, so anything earlier belongs to a subscription already given up.
-    if (!c || c.state === 'pending' || c.state === 'error') return;
+    if (!c || c.state === 'pending' || c.isOut()) return;
     if (c.cursor !== null && m.seq <= c.cursor) {
       notice('bad', `order ${c.name}`, `On ${c.name} seq ${m.seq} arrived after seq ${c.cursor}.`);
     }
@@ -767,6 +930,7 @@
         view.wake();
       } else {
         showReceipt(p, 'error', answer);
+        if (answer.code === 'unauthorized') auth.lack(`Publishing on ${p.channel} needs a token.`);
       }
     });
     showReceipt(p, 'pending', {});
@@ -808,7 +972,7 @@
     if (detail.duplicate) bottom.append(make('span', 'tag', 'duplicate'));
     if (state === 'error') {
       parts.push(make('p', 'receipt-error', detail.message));
-      if (detail.retry) {
+      if (detail.retry || detail.code === 'unauthorized') {
         const again = make('button', 'link', 'Send again');
         again.type = 'button';
         again.addEventListener('click', () => { if (link.ready) send(p); });
@@ -897,6 +1061,7 @@
       if (this.query === '') return true;
       return String(m.seq) === this.query
         || m.channel.toLowerCase().includes(this.query)
+        || (m.sender !== undefined && m.sender.toLowerCase().includes(this.query))
         || (m.raw !== undefined && m.raw.toLowerCase().includes(this.query));
     },
 
@@ -1028,9 +1193,9 @@
         title = 'All clear';
         text = 'New messages will show up here.';
       } else if (channels.size) {
-        const names = Array.from(channels.keys());
-        const listed = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
-        title = link.ready ? `Listening on ${listed}` : 'Waiting for the daemon';
+        const heard = Array.from(channels.values()).filter((c) => !c.isOut()).map((c) => c.name);
+        if (!link.ready) title = link.state === 'closed' ? 'Not connected' : 'Waiting for the daemon';
+        else title = heard.length ? `Listening on ${listed(heard)}` : 'No subscription is open';
         text = 'Insert a row from psql or any other program, and it shows up here:';
       }
       setText($('empty-title'), title);
@@ -1109,6 +1274,7 @@
     fact('channel', m.channel);
     fact('id', m.id);
     fact('created_at', m.createdAt);
+    if (m.sender !== undefined) fact('sender', m.sender);
     detail.append(facts);
     if (m.raw === undefined) {
       detail.append(make('p', 'muted', 'The row is larger than max_delivery. Read it from queue.message by its id.'));
@@ -1207,6 +1373,7 @@
     rate.draw();
     checkLine(performance.now());
     if (link.state === 'reconnecting') showState();
+    if (auth.why === 'expiring') auth.draw();
     // A screen reader gets a sum now and then, not every row.
     if (++ticks % 5 === 0 && view.unannounced) {
       $('announcer').textContent = `${number.format(view.unannounced)} new messages, ${number.format(view.total)} in all`;
@@ -1223,12 +1390,20 @@
 
   $('auth').addEventListener('submit', (e) => {
     e.preventDefault();
-    link.token = $('token').value.trim();
+    // Pasted with the name of the scheme in front, as it stands in a header.
+    const token = $('token').value.trim().replace(/^bearer\s+/i, '');
     $('token').value = '';
-    if (!link.token) return;
-    if (link.state === 'connected') signIn();
-    else connect();
+    if (!token) return;
+    if (link.state === 'connected') {
+      signIn(token);
+    } else {
+      link.token = token;
+      connect();
+    }
   });
+
+  $('auth-hide').addEventListener('click', () => auth.hide());
+  $('info-auth-button').addEventListener('click', () => auth.ask(link.signedIn ? 'change' : 'required', true));
 
   $('subscribe').addEventListener('submit', (e) => {
     e.preventDefault();
@@ -1261,8 +1436,8 @@
   $('clear').addEventListener('click', () => view.clear());
   $('held').addEventListener('click', () => view.release());
   $('copy-all').addEventListener('click', (e) => {
-    const listed = view.kept.filter((m) => view.matches(m)).map(messageAsJson);
-    copy(listed.length ? `[\n${listed.join(',\n')}\n]` : '[]', e.currentTarget);
+    const texts = view.kept.filter((m) => view.matches(m)).map(messageAsJson);
+    copy(texts.length ? `[\n${texts.join(',\n')}\n]` : '[]', e.currentTarget);
   });
 
   $('viewport').addEventListener('scroll', () => {

@@ -16,13 +16,31 @@ std::string_view without_suffix(std::string_view text, std::string_view suffix) 
     return text.ends_with(suffix) ? text.substr(0, text.size() - suffix.size()) : text;
 }
 
+/// "https://*.example.com" stands for every host below example.com, not for example.com itself.
+bool matches(std::string_view origin, std::string_view allowed) {
+    constexpr std::string_view any = "://*.";
+    const auto star = allowed.find(any);
+    if (star == allowed.npos) {
+        return same_text(origin, allowed);
+    }
+    const auto scheme = allowed.substr(0, star + 3);
+    const auto domain = allowed.substr(star + any.size() - 1); // with its dot
+    if (origin.size() <= scheme.size() + domain.size() ||
+        !same_text(origin.substr(0, scheme.size()), scheme) ||
+        !same_text(origin.substr(origin.size() - domain.size()), domain)) {
+        return false;
+    }
+    const auto labels = origin.substr(scheme.size(), origin.size() - scheme.size() - domain.size());
+    return labels.find_first_of("/@:?#\\") == labels.npos;
+}
+
 } // namespace
 
 bool origin_allowed(std::string_view origin, std::string_view host,
                     std::span<const std::string> allowed) {
     if (!allowed.empty()) {
         return std::ranges::any_of(
-            allowed, [&](const std::string& candidate) { return same_text(candidate, origin); });
+            allowed, [&](const std::string& candidate) { return matches(origin, candidate); });
     }
     // The scheme isn't compared: behind a proxy that ends TLS the daemon can't know its own. The
     // scheme's default port may be left out on either side.

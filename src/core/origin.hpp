@@ -7,8 +7,9 @@
 namespace core {
 
 /// Whether a browser page of `origin` may open a WebSocket here. `allowed` lists whole origins
-/// ("https://example.com"); empty: only the page's own host, the request's `host` header.
-/// "null" (sandboxed frames, files) is never allowed unless listed.
+/// ("https://example.com"), or all hosts below a domain ("https://*.example.com"); empty: only the
+/// page's own host, the request's `host` header. "null" (sandboxed frames, files) is never allowed
+/// unless listed.
 bool origin_allowed(std::string_view origin, std::string_view host,
                     std::span<const std::string> allowed);
 

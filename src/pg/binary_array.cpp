@@ -29,7 +29,7 @@ binary_array::binary_array(std::uint32_t type, std::size_t count, std::size_t by
     bytes_.reserve(20 + 4 * count + bytes);
     const std::uint32_t dimensions = count > 0 ? 1 : 0;
     append_big_endian(bytes_, dimensions);
-    append_big_endian(bytes_, std::uint32_t{0}); // no element is NULL
+    append_big_endian(bytes_, std::uint32_t{0}); // whether an element is NULL
     append_big_endian(bytes_, type);
     if (dimensions == 0)
         return;
@@ -49,6 +49,12 @@ void binary_array::add(std::string_view element) {
 void binary_array::add(std::int64_t element) {
     add_length(sizeof element);
     append_big_endian(bytes_, static_cast<std::uint64_t>(element));
+}
+
+void binary_array::add_null() {
+    constexpr std::size_t last_byte_of_flag = 7;
+    bytes_[last_byte_of_flag] = 1;
+    append_big_endian(bytes_, std::uint32_t{0xffffffff});
 }
 
 std::optional<uuid_bytes> parse_uuid(std::string_view text) {

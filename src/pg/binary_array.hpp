@@ -19,9 +19,10 @@ public:
     /// `bytes`: of all elements together, to allocate once.
     binary_array(std::uint32_t type, std::size_t count, std::size_t bytes);
 
-    /// Exactly `count` calls: text as it is, a uuid as 16 bytes.
+    /// Exactly `count` calls of these: text as it is, a uuid as 16 bytes.
     void add(std::string_view element);
     void add(std::int64_t element);
+    void add_null();
 
     std::string_view bytes() const { return bytes_; }
 

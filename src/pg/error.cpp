@@ -22,6 +22,10 @@ bool error::is_permission() const {
     return sqlstate == "42501";
 }
 
+bool error::is_role() const {
+    return sqlstate == "0P000";
+}
+
 bool error::is_schema() const {
     // 42P10: ON CONFLICT (id) without a unique id, i.e. a table that was never upgraded.
     for (const char* state : {"42P01", "42703", "42883", "42704", "3F000", "42P10"}) {

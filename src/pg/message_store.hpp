@@ -78,6 +78,7 @@ struct publish_item {
     std::string_view id;
     std::string_view channel;
     std::string_view data;
+    std::optional<std::string_view> sender = {};
 };
 
 /// What became of one publish_item.
@@ -105,7 +106,7 @@ public:
     asio::awaitable<outcome<int>> schema_version();
 
     /// Records the present timeline, and makes a new epoch in a database that was copied, before it
-    /// reads.
+    /// reads. An error also where row level security would hide messages.
     asio::awaitable<outcome<pg::log_state>> log_state();
 
     asio::awaitable<outcome<pg::channel_state>> channel_state(std::string_view channel);
@@ -127,10 +128,15 @@ public:
     asio::awaitable<outcome<void>> prepare_to_publish();
 
     /// Inserts all in one statement and transaction; when it returns they are committed. The answer
-    /// has one entry an item, in order. An id stored before with equal channel and data is a
-    /// duplicate, with other content a conflict (also within the batch). An error: none was stored
-    /// (refused) or nobody knows (lost).
+    /// has one entry an item, in order. An id stored before with equal channel, data and sender is
+    /// a duplicate, with other content a conflict (also within the batch). An error: none was
+    /// stored (refused) or nobody knows (lost).
     asio::awaitable<outcome<std::vector<stored>>> publish(std::span<const publish_item> items);
+
+    /// The same as another role, which the login role must be a member of, and with `claims` (JSON)
+    /// as request.jwt.claims: that role's privileges and the policies on queue.message decide.
+    asio::awaitable<outcome<std::vector<stored>>>
+    publish_as(std::string_view role, std::string_view claims, std::span<const publish_item> items);
 
     /// Where the consumer stands: all up to that seq is acknowledged. A new one begins at `start`
     /// (nothing: at the head), and that is committed when this returns; of several who open it at

@@ -1,9 +1,8 @@
-#include "pg/binary_array.hpp"
 #include "pg/message_store.hpp"
+#include "pg/publish_items.hpp"
 
 #include <boost/asio/use_awaitable.hpp>
 
-#include <array>
 #include <cstdlib>
 
 namespace pg {
@@ -13,10 +12,10 @@ namespace {
 // The seq of a session that does not settle first comes back negative: it is provisional until
 // COMMIT.
 constexpr std::string_view insert_new =
-    "insert into queue.message (id, channel, data, seq) "
-    "select id, channel, data, nextval('queue.message_seq') "
-    "from unnest($1::uuid[], $2::text[], $3::json[]) with ordinality as item (id, channel, data, "
-    "n) "
+    "insert into queue.message (id, channel, data, sender, seq) "
+    "select id, channel, data, sender, nextval('queue.message_seq') "
+    "from unnest($1::uuid[], $2::text[], $3::json[], $4::text[]) with ordinality "
+    "as item (id, channel, data, sender, n) "
     "order by n "
     "returning case when (select coalesce(current_setting('pgherald.settle_first', true), '') = "
     "'on' "
@@ -26,10 +25,10 @@ constexpr std::string_view insert_new =
 // Looks each id up before it inserts, which costs a sixth more, so it serves only the batches that
 // insert_new has failed for.
 constexpr std::string_view insert_missing =
-    "insert into queue.message (id, channel, data, seq) "
-    "select id, channel, data, nextval('queue.message_seq') "
-    "from unnest($1::uuid[], $2::text[], $3::json[]) with ordinality as item (id, channel, data, "
-    "n) "
+    "insert into queue.message (id, channel, data, sender, seq) "
+    "select id, channel, data, sender, nextval('queue.message_seq') "
+    "from unnest($1::uuid[], $2::text[], $3::json[], $4::text[]) with ordinality "
+    "as item (id, channel, data, sender, n) "
     "order by n "
     "on conflict (id) do nothing "
     "returning case when (select coalesce(current_setting('pgherald.settle_first', true), '') = "
@@ -41,57 +40,10 @@ constexpr std::string_view insert_missing =
 constexpr std::string_view compare_all =
     "select item.n, message.seq, "
     "message.channel = item.channel and coalesce(message.data::text, 'null') = item.data::text "
-    "from unnest($1::uuid[], $2::text[], $3::json[]) with ordinality as item (id, channel, data, "
-    "n) "
+    "and message.sender is not distinct from item.sender "
+    "from unnest($1::uuid[], $2::text[], $3::json[], $4::text[]) with ordinality "
+    "as item (id, channel, data, sender, n) "
     "join queue.message using (id)";
-
-constexpr std::uint32_t of_json = 114; ///< type oid, fixed by Postgres
-
-struct prepared_item {
-    uuid_bytes id;
-    std::string_view channel;
-    std::string_view data;
-    std::size_t place; ///< in the caller's items
-};
-
-/// The arrays that all statements take.
-class item_arrays {
-public:
-    explicit item_arrays(std::span<const prepared_item> items)
-        : ids_(binary_array::of_uuid, items.size(), items.size() * sizeof(uuid_bytes)),
-          channels_(binary_array::of_text, items.size(), total(items, &prepared_item::channel)),
-          data_(of_json, items.size(), total(items, &prepared_item::data)) {
-        for (const prepared_item& item : items) {
-            ids_.add(std::string_view(item.id.data(), item.id.size()));
-            channels_.add(item.channel);
-            data_.add(item.data);
-        }
-    }
-
-    std::array<parameter, 3> parameters() const {
-        return {parameter::in_binary(ids_.bytes()), parameter::in_binary(channels_.bytes()),
-                parameter::in_binary(data_.bytes())};
-    }
-
-private:
-    static std::size_t total(std::span<const prepared_item> items,
-                             std::string_view prepared_item::*member) {
-        std::size_t bytes = 0;
-        for (const prepared_item& item : items)
-            bytes += (item.*member).size();
-        return bytes;
-    }
-
-    binary_array ids_;
-    binary_array channels_;
-    binary_array data_;
-};
-
-/// An error that comes when something is committed already: "nothing was stored" is no longer true.
-error after_commit(error why) {
-    why.what = error::kind::lost;
-    return why;
-}
 
 bool is_id_taken(const error& why) {
     return why.sqlstate == "23505";
@@ -153,15 +105,10 @@ private:
 
 asio::awaitable<outcome<std::vector<stored>>>
 message_store::publish(std::span<const publish_item> items) {
-    std::vector<prepared_item> pending;
-    pending.reserve(items.size());
-    for (std::size_t i = 0; i < items.size(); ++i) {
-        const auto id = parse_uuid(items[i].id);
-        if (!id)
-            co_return error{error::kind::refused, "22P02", "an id is not a uuid"};
-        pending.push_back({*id, items[i].channel, items[i].data, i});
-    }
-
+    auto prepared = prepare(items);
+    if (!prepared)
+        co_return prepared.error();
+    std::vector<prepared_item> pending = std::move(*prepared);
     std::vector<stored> fates(items.size());
     std::vector<bool> inserted(items.size());
     // A second turn is for an id that was met and then deleted before it could be compared.
@@ -202,10 +149,8 @@ message_store::publish(std::span<const publish_item> items) {
             if (!seen[n] && !inserted[open[n].place])
                 pending.push_back(open[n]);
         }
-        if (turn == 1 && !pending.empty()) {
-            // The others are stored, but that is safe to say: they have ids to be tried again by.
-            co_return error{error::kind::refused, "23000", "a trigger or rule has dropped the row"};
-        }
+        if (turn == 1 && !pending.empty())
+            co_return row_dropped();
     }
     co_return fates;
 }

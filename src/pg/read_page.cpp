@@ -30,16 +30,17 @@ constexpr std::size_t longest_text = 1 << 30; ///< Postgres has none longer
 // for them would look cheaper than the general one, and planning anew each time takes longer than
 // reading a row. The upper bound, which bounds nothing, tells it that few rows qualify: without it
 // the general plan reads and sorts a large table whole.
-const std::string log_of_page =
-    joined("select log.emptied_at as seq, null::uuid as id, null::text as channel, "
-           "null::json as created_at, ",
-           log_epoch,
-           " as text, null::int as size from queue.log "
-           "union all (select seq, null, channel, null, null, null from queue.trimmed where ");
+const std::string log_of_page = joined(
+    "select log.emptied_at as seq, null::uuid as id, null::text as channel, "
+    "null::json as created_at, ",
+    log_epoch,
+    " as text, null::int as size, null::text as sender from queue.log "
+    "union all (select seq, null, channel, null, null, null, null from queue.trimmed where ");
 constexpr std::string_view messages_of_page =
     ") union all (select seq, id, channel, to_json(created_at), "
-    "case when octet_length(text) <= 8192 then text end, coalesce(octet_length(text), -stored) "
-    "from (select seq, id, channel, created_at, pg_column_size(data) as stored, "
+    "case when octet_length(text) <= 8192 then text end, coalesce(octet_length(text), -stored), "
+    "sender "
+    "from (select seq, id, channel, created_at, sender, pg_column_size(data) as stored, "
     "case when pg_column_size(data) <= 4096 then data::text end as text from queue.message where ";
 constexpr std::string_view end_of_page = ") as page order by seq) order by seq";
 
@@ -63,7 +64,7 @@ constexpr std::string_view large_data =
 
 /// text of the statement is data. size is its length, or where that isn't known its stored size,
 /// negative.
-enum column { seq, id, channel, created_at, data, size };
+enum column { seq, id, channel, created_at, data, size, sender };
 
 struct page_limits {
     int rows;
@@ -163,6 +164,8 @@ private:
         message.created_at = first_.text(row, created_at);
         message.created_at.remove_prefix(1); // the quotes of a JSON string
         message.created_at.remove_suffix(1);
+        if (!first_.is_null(row, sender))
+            message.sender = first_.text(row, sender);
         return message;
     }
 

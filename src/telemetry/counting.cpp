@@ -61,6 +61,21 @@ std::vector<std::string> error_codes() {
     return names;
 }
 
+// Those of auth::token_error, and what the daemon adds to them.
+std::vector<std::string> token_refusals() {
+    return {"too_large", "malformed", "algorithm", "unknown_key", "signature",
+            "expired",   "not_yet",   "issuer",    "audience"};
+}
+
+/// By the setting that names them; "auth": those that stand there themselves.
+std::map<std::string, prometheus::Gauge*> token_key_gauges(prometheus::Registry& registry) {
+    auto& family = gauges(registry, metric("pgherald_token_keys"));
+    std::map<std::string, prometheus::Gauge*> made;
+    for (const auto* source : {"auth", "auth.jwks_file", "auth.jwks_url"})
+        made.emplace(source, &family.Add({{"source", source}}));
+    return made;
+}
+
 double in_seconds(std::chrono::microseconds took) {
     return std::chrono::duration<double>(took).count();
 }
@@ -137,6 +152,10 @@ counting::counting(prometheus::Registry& registry)
       closed_(counters(registry, metric("pgherald_closed_total")), "code", close_codes()),
       refused_(counters(registry, metric("pgherald_sessions_refused_total")), "status", refusals()),
       bad_frames_(counters(registry, metric("pgherald_bad_frames_total")), "code", error_codes()),
+      tokens_refused_(counters(registry, metric("pgherald_tokens_refused_total")), "reason",
+                      token_refusals()),
+      token_keys_(token_key_gauges(registry)),
+      token_key_failures_(counter(registry, metric("pgherald_token_key_failures_total"))),
       messages_read_(counter(registry, metric("pgherald_messages_read_total"))),
       published_(counter(registry, metric("pgherald_published_total"))),
       publish_refused_(counter(registry, metric("pgherald_publish_refused_total"))),
@@ -181,6 +200,12 @@ void counting::operator()(const base::observed::publish_latency& o) {
 
 void counting::operator()(const base::observed::certificate_loaded& o) {
     certificate_expiry_.Set(static_cast<double>(o.expires.time_since_epoch().count()));
+}
+
+void counting::operator()(const base::observed::token_keys_loaded& o) {
+    const auto found = token_keys_.find(o.source);
+    if (found != token_keys_.end())
+        found->second->Set(static_cast<double>(o.keys));
 }
 
 void counting::operator()(const base::observed::session_closed& o) {

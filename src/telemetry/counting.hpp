@@ -77,6 +77,9 @@ public:
     void operator()(const base::observed::publish_latency& o);
     void operator()(const base::observed::session_closed& o);
     void operator()(const base::observed::session_refused& o);
+    void operator()(const base::observed::token_refused& o) { tokens_refused_.count(o.reason); }
+    void operator()(const base::observed::token_keys_loaded& o);
+    void operator()(const base::observed::token_keys_failed&) { token_key_failures_.Increment(); }
     void operator()(const base::observed::bad_frame& o) { bad_frames_.count(o.code); }
     void operator()(const base::observed::accept_paused&) { accept_paused_.Increment(); }
     void operator()(const base::observed::tls_failed&) { tls_failures_.Increment(); }
@@ -90,16 +93,23 @@ public:
     void operator()(const base::observed::ready&) {}
     void operator()(const base::observed::schema_migrated&) {}
     void operator()(const base::observed::setting_unusable&) {}
+    void operator()(const base::observed::reloaded&) {}
+    void operator()(const base::observed::reload_problem&) {}
+    void operator()(const base::observed::open_to_all&) {}
     void operator()(const base::observed::draining&) {}
     void operator()(const base::observed::drained&) {}
-    // Shards count sessions by themselves.
+    // Shards count sessions by themselves, and every time that a limit was met.
     void operator()(const base::observed::session_opened&) {}
+    void operator()(const base::observed::address_limited&) {}
 
 private:
     postgres_metrics postgres_;
     labelled_counter closed_;
     labelled_counter refused_;
     labelled_counter bad_frames_;
+    labelled_counter tokens_refused_;
+    std::map<std::string, prometheus::Gauge*> token_keys_;
+    prometheus::Counter& token_key_failures_;
     prometheus::Counter& messages_read_;
     prometheus::Counter& published_;
     prometheus::Counter& publish_refused_;

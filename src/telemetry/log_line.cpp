@@ -70,6 +70,12 @@ about about_of(const session_closed&) {
 about about_of(const session_refused&) {
     return {level::info, "session_refused", "refused a client"};
 }
+about about_of(const address_limited&) {
+    return {level::warn, "address_limited", "refusing an address what is beyond its limit"};
+}
+about about_of(const token_refused&) {
+    return {level::debug, "token_refused", "refused a token"};
+}
 about about_of(const bad_frame&) {
     return {level::debug, "bad_frame", "answered a frame with an error"};
 }
@@ -80,14 +86,30 @@ about about_of(const tls_failed&) {
     return {level::debug, "tls_failed", "a TLS handshake failed"};
 }
 about about_of(const reload_asked&) {
-    return {level::info, "reload_asked",
-            "a reload was asked for: only the TLS certificate can be read again"};
+    return {level::info, "reload_asked", "reading the configuration again"};
+}
+about about_of(const reloaded&) {
+    return {level::info, "reloaded", "the new configuration is in use"};
+}
+about about_of(const token_keys_loaded&) {
+    return {level::info, "token_keys_loaded", "tokens are verified with these keys"};
+}
+about about_of(const token_keys_failed&) {
+    return {level::error, "token_keys_failed",
+            "keys for tokens could not be read, those known before stay in use"};
+}
+about about_of(const open_to_all&) {
+    return {level::warn, "open_to_all",
+            "auth.insecure is set: whoever reaches this address may read and publish everything"};
 }
 about about_of(const certificate_loaded&) {
     return {level::info, "certificate_loaded", "new connections get this TLS certificate"};
 }
 about about_of(const setting_unusable&) {
     return {level::error, "setting_unusable", "can't start with this setting"};
+}
+about about_of(const reload_problem&) {
+    return {level::error, "reload_problem", "wrong in the new configuration"};
 }
 about about_of(const reload_failed&) {
     return {level::error, "reload_failed",
@@ -174,6 +196,12 @@ fields fields_of(const session_refused& o) {
     return {text("address", o.address), number("status", o.status),
             text("reason", o.reason, longest_from_client)};
 }
+fields fields_of(const address_limited& o) {
+    return {text("address", o.address), text("limit", o.limit)};
+}
+fields fields_of(const token_refused& o) {
+    return {text("session", o.session), text("address", o.address), text("reason", o.reason)};
+}
 fields fields_of(const bad_frame& o) {
     return {text("session", o.session), text("code", o.code),
             text("reason", o.message, longest_from_client)};
@@ -187,14 +215,29 @@ fields fields_of(const tls_failed& o) {
 fields fields_of(const reload_asked&) {
     return {};
 }
+fields fields_of(const reloaded& o) {
+    return {text("changed", o.changed), text("need_restart", o.need_restart)};
+}
+fields fields_of(const token_keys_loaded& o) {
+    return {text("source", o.source), number("keys", o.keys)};
+}
+fields fields_of(const token_keys_failed& o) {
+    return {text("source", o.source), text("reason", o.reason)};
+}
+fields fields_of(const open_to_all& o) {
+    return {text("address", o.address)};
+}
 fields fields_of(const certificate_loaded& o) {
     return {text("certificate", o.file), text("expires", timestamp(o.expires))};
 }
 fields fields_of(const setting_unusable& o) {
     return {text("key", o.key), text("reason", o.reason)};
 }
-fields fields_of(const reload_failed& o) {
+fields fields_of(const reload_problem& o) {
     return {text("key", o.key), text("reason", o.reason)};
+}
+fields fields_of(const reload_failed& o) {
+    return {number("problems", o.problems)};
 }
 fields fields_of(const draining& o) {
     return {text("reason", o.reason)};

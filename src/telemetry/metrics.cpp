@@ -7,6 +7,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <functional>
 
 namespace telemetry {
 
@@ -23,17 +24,24 @@ prometheus::MetricFamily family_of(metric_row row, Value value) {
             {one}};
 }
 
-prometheus::MetricFamily resets_of(const base::shard_counts& sum) {
-    auto family = family_of(metric("pgherald_resets_total"), 0);
+/// A counter for each value of an enumeration, which is the label.
+template <typename Enum, std::size_t N>
+prometheus::MetricFamily by_name(metric_row row, const std::string& label,
+                                 const std::array<std::uint64_t, N>& counts) {
+    auto family = family_of(row, 0);
     family.metric.clear();
-    for (std::size_t reason = 0; reason < sum.resets.size(); ++reason) {
+    for (std::size_t each = 0; each < N; ++each) {
         prometheus::ClientMetric one;
-        one.counter.value = static_cast<double>(sum.resets[reason]);
-        const auto name = base::name_of(static_cast<base::reset_reason>(reason));
-        one.label.push_back({"reason", std::string(name)});
+        one.counter.value = static_cast<double>(counts[each]);
+        one.label.push_back({label, std::string(base::name_of(static_cast<Enum>(each)))});
         family.metric.push_back(std::move(one));
     }
     return family;
+}
+
+template <std::size_t N>
+void add(std::array<std::uint64_t, N>& to, const std::array<std::uint64_t, N>& from) {
+    std::transform(to.begin(), to.end(), from.begin(), to.begin(), std::plus<>());
 }
 
 base::shard_counts sum_of(std::span<const base::shard_counts> shards) {
@@ -52,8 +60,11 @@ base::shard_counts sum_of(std::span<const base::shard_counts> shards) {
         sum.fell_behind += each.fell_behind;
         sum.errors += each.errors;
         sum.acks += each.acks;
-        for (std::size_t reason = 0; reason < sum.resets.size(); ++reason)
-            sum.resets[reason] += each.resets[reason];
+        sum.tokens += each.tokens;
+        sum.denied += each.denied;
+        sum.revoked += each.revoked;
+        add(sum.resets, each.resets);
+        add(sum.limited, each.limited);
     }
     return sum;
 }
@@ -73,7 +84,11 @@ std::vector<prometheus::MetricFamily> families_of(const base::shard_counts& sum,
             family_of(metric("pgherald_deliveries_total"), sum.deliveries),
             family_of(metric("pgherald_fell_behind_total"), sum.fell_behind),
             family_of(metric("pgherald_acks_total"), sum.acks),
-            resets_of(sum),
+            family_of(metric("pgherald_tokens_accepted_total"), sum.tokens),
+            family_of(metric("pgherald_denied_total"), sum.denied),
+            family_of(metric("pgherald_revoked_total"), sum.revoked),
+            by_name<base::reset_reason>(metric("pgherald_resets_total"), "reason", sum.resets),
+            by_name<base::limit>(metric("pgherald_limited_total"), "limit", sum.limited),
             family_of(metric("pgherald_replay_reads_total"), tail.replay_reads),
             family_of(metric("pgherald_listening"), tail.listening),
             family_of(metric("pgherald_caught_up"), tail.caught_up),

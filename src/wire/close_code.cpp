@@ -8,6 +8,8 @@ std::string_view reason_of(close_code code) {
         return "the server is going away; reconnect";
     case close_code::invalid_utf8:
         return "a frame was not valid UTF-8";
+    case close_code::no_first_frame:
+        return "no frame came in time; subscribe or send a ping";
     case close_code::frame_too_large:
         return "a frame was larger than max_frame";
     case close_code::restart:
@@ -29,6 +31,7 @@ std::string_view reason_of(close_code code) {
 bool should_reconnect(close_code code) {
     switch (code) {
     case close_code::going_away:
+    case close_code::no_first_frame:
     case close_code::restart:
     case close_code::overloaded:
     case close_code::rate_limit_abused:

@@ -9,6 +9,7 @@ namespace wire {
 enum class close_code : std::uint16_t {
     going_away = 1001,
     invalid_utf8 = 1007,
+    no_first_frame = 1008,
     frame_too_large = 1009,
     restart = 1012,
     overloaded = 1013,

@@ -13,6 +13,8 @@ namespace {
 /// nothing has to be escaped.
 constexpr std::size_t overhead = 192;
 
+constexpr std::string_view sender_key = R"(,"sender":)";
+
 void append_number(std::string& out, std::integral auto number) {
     char digits[24];
     const auto end = std::to_chars(digits, digits + sizeof(digits), number).ptr;
@@ -48,7 +50,8 @@ void append_welcome(std::string& out, const welcome& frame) {
 std::size_t room_for_message(const base::message_view& message) {
     constexpr std::size_t keys_and_seq = 96;
     return keys_and_seq + message.channel.size() + message.id.size() + message.data.size() +
-           message.created_at.size();
+           message.created_at.size() +
+           (message.sender ? sender_key.size() + message.sender->size() + 2 : 0);
 }
 
 void append_message(std::string& out, const base::message_view& message) {
@@ -65,6 +68,10 @@ void append_message(std::string& out, const base::message_view& message) {
         out.append(R"(,"data":)").append(message.data);
     out.append(R"(,"created_at":)");
     json::append_string(out, message.created_at);
+    if (message.sender) {
+        out.append(sender_key);
+        json::append_string(out, *message.sender);
+    }
     out.push_back('}');
 }
 
@@ -113,6 +120,21 @@ void append_reset(std::string& out, std::string_view channel, base::reset_reason
     append_number(out, oldest);
     out.append(R"(,"head":)");
     append_number(out, head);
+    out.push_back('}');
+}
+
+void append_expiring(std::string& out, std::int64_t seconds) {
+    out.append(R"({"type":"expiring","in":)");
+    append_number(out, seconds);
+    out.push_back('}');
+}
+
+void append_unsubscribed(std::string& out, std::string_view channel, std::string_view reason) {
+    out.reserve(out.size() + overhead + channel.size() + reason.size());
+    out.append(R"({"type":"unsubscribed","channel":)");
+    json::append_string(out, channel);
+    out.append(R"(,"reason":)");
+    json::append_string(out, reason);
     out.push_back('}');
 }
 

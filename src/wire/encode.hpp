@@ -4,6 +4,7 @@
 #include "base/reset_reason.hpp"
 #include "wire/frames.hpp"
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,10 @@ void append_ok(std::string& out, const ok& frame);
 void append_live(std::string& out, std::string_view channel, base::seq seq);
 void append_reset(std::string& out, std::string_view channel, base::reset_reason reason,
                   base::seq oldest, base::seq head);
+/// The session's token holds for so many seconds yet.
+void append_expiring(std::string& out, std::int64_t seconds);
+/// The server has ended the subscription; `reason` is an error code's name.
+void append_unsubscribed(std::string& out, std::string_view channel, std::string_view reason);
 /// The log's epoch is another one from here on.
 void append_epoch(std::string& out, std::string_view epoch);
 /// The answer to `history`: `messages` are message frames' JSON texts.

@@ -18,8 +18,8 @@ import jsonschema
 
 CLIENT_TYPES = {"auth", "subscribe", "unsubscribe", "publish", "history", "ack", "ping"}
 # Every one of these has to be seen, or the check has lost its input.
-SERVER_KINDS = {"welcome", "message", "live", "reset", "epoch", "ok_plain", "ok_subscribe",
-                "ok_publish", "ok_history", "error"}
+SERVER_KINDS = {"welcome", "message", "live", "reset", "epoch", "expiring", "unsubscribed",
+                "ok_plain", "ok_subscribe", "ok_publish", "ok_history", "error"}
 
 
 def encoded_frames(binary):

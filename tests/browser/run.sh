@@ -10,6 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CHROMIUM
 
 fail() { echo "browser tests: $*" >&2; exit 2; }
+export PGHERALD_BIN
 [ -x "$PGHERALD_BIN" ] || fail "no daemon at $PGHERALD_BIN; build it or set PGHERALD_BIN"
 [ -x "$CHROMIUM" ] || fail "no Chromium at $CHROMIUM; set CHROMIUM"
 command -v psql >/dev/null || fail "psql is missing"

@@ -130,7 +130,7 @@ test('a publish cut off by a restart is sent again with the same id', limit, asy
   assert.equal(await page.locator('.receipt').count(), 1);
 });
 
-for (const [code, why] of [[1009, 'max_frame'], [4400, 'malformed'], [4403, 'refused']]) {
+for (const [code, why] of [[1007, 'UTF-8'], [1009, 'max_frame'], [4400, 'malformed'], [4403, 'refused']]) {
   test(`close code ${code} is final and says why`, limit, async (t) => {
     const script = new Script(subscribed);
     const page = await openConsole(browser, t, { before: script.before });
@@ -146,38 +146,88 @@ for (const [code, why] of [[1009, 'max_frame'], [4400, 'malformed'], [4403, 'ref
   });
 }
 
-test('close code 1013 makes the page wait and come back', limit, async (t) => {
+for (const [code, why] of [[1008, 'no frame came in time'], [1013, 'overloaded']]) {
+  test(`close code ${code} makes the page wait and come back`, limit, async (t) => {
+    const script = new Script(subscribed);
+    const page = await openConsole(browser, t, { before: script.before });
+    await script.frame(0, 'ping');
+    await script.sessions[0].ws.close({ code });
+    await page.locator('#state[data-state="reconnecting"]').waitFor();
+    assert.ok((await page.locator('#state-why').textContent()).includes(`${why} (${code})`));
+    await script.frame(1, 'ping');
+    await page.locator('#state[data-state="connected"]').waitFor();
+  });
+}
+
+test('close code 4429 makes the page wait for long', limit, async (t) => {
   const script = new Script(subscribed);
   const page = await openConsole(browser, t, { before: script.before });
   await script.frame(0, 'ping');
-  await script.sessions[0].ws.close({ code: 1013 });
+  await script.sessions[0].ws.close({ code: 4429 });
   await page.locator('#state[data-state="reconnecting"]').waitFor();
-  assert.match(await page.locator('#state-why').textContent(), /overloaded \(1013\)/);
-  await script.frame(1, 'ping');
-  await page.locator('#state[data-state="connected"]').waitFor();
+  assert.match(await page.locator('#state-why').textContent(), /^in 3\d s · the rate limit was exceeded for too long \(4429\)$/);
+  assert.equal(script.sessions.length, 1);
 });
 
-test('a daemon that asks for a token gets one before anything else', limit, async (t) => {
-  const script = new Script((frame) => {
-    if (frame.type !== 'auth') return subscribed(frame);
-    return frame.token === 'right' ? {} : { type: 'error', code: 'unauthorized', message: 'bad signature', retry: false };
+test('a token is kept for the way back, and sent before anything else', limit, async (t) => {
+  const script = new Script((frame, session) => {
+    if (frame.type === 'auth' && frame.token === 'right') session.known = true;
+    else if (frame.type === 'auth') return { type: 'error', code: 'unauthorized', message: 'bad signature', retry: false };
+    else if (frame.type === 'subscribe' && !session.known) return { type: 'error', code: 'unauthorized', message: 'a token first', retry: false };
+    return subscribed(frame);
   }, { auth: 'required' });
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  const page = await context.newPage();
-  await script.before(page);
-  await page.goto(url);
-  await page.locator('#state[data-state="waiting"]').waitFor();
-  await page.getByRole('button', { name: 'Subscribe to sports' }).click();
+  const page = await openConsole(browser, t, { before: script.before, state: 'waiting' });
   await page.locator('#token').fill('wrong');
   await page.locator('#token').press('Enter');
-  await page.locator('.notice-bad').getByText('unauthorized: bad signature').waitFor();
-  await page.locator('#token').fill('right');
+  await page.locator('#auth-fault').getByText('unauthorized: bad signature').waitFor();
+  await page.getByRole('button', { name: 'Subscribe to sports' }).click();
+  await chip(page, 'sports').and(page.locator('[data-state="locked"]')).waitFor();
+  await page.locator('#token').fill('Bearer right');
   await page.locator('#token').press('Enter');
   await page.locator('#state[data-state="connected"]').waitFor();
   await chip(page, 'sports').and(page.locator('[data-state="live"]')).waitFor();
-  assert.deepEqual(script.sessions[0].frames.slice(0, 2).map((f) => f.type), ['auth', 'auth']);
   assert.equal(await page.locator('#auth').isHidden(), true);
+
+  await script.sessions[0].ws.close({ code: 1012 });
+  assert.equal((await script.frame(1, 'subscribe')).after, 100);
+  const [first] = script.sessions[1].frames;
+  assert.deepEqual([first.type, first.token], ['auth', 'right']);
+});
+
+test('a token refused on the way back is asked for again, and not sent a second time', limit, async (t) => {
+  const script = new Script((frame, session, n) => {
+    if (frame.type === 'auth' && n > 1) return { type: 'error', code: 'unauthorized', message: 'it has expired', retry: false };
+    return subscribed(frame);
+  }, { auth: 'required' });
+  const page = await openConsole(browser, t, { before: script.before, state: 'waiting' });
+  await page.locator('#token').fill('short-lived');
+  await page.locator('#token').press('Enter');
+  await page.locator('#state[data-state="connected"]').waitFor();
+  await script.sessions[0].ws.close({ code: 1012 });
+  await page.locator('#auth-fault').getByText('it has expired').waitFor();
+  await script.frame(1, 'ping');
+  await script.sessions[1].ws.close({ code: 1012 });
+  await script.frame(2, 'ping');
+  assert.equal(script.sessions[2].frames.some((f) => f.type === 'auth'), false);
+});
+
+test('channels that the daemon ends are told of in one notice, which goes with the last of them', limit, async (t) => {
+  const script = new Script(subscribed);
+  const page = await openConsole(browser, t, { before: script.before });
+  for (const name of ['a', 'b']) await subscribe(page, name);
+  for (const channel of ['a', 'b']) script.sessions[0].send({ type: 'unsubscribed', channel, reason: 'forbidden' });
+  await page.locator('.notice').getByText('The daemon ended a, b: reading it is not allowed any more.').waitFor();
+  assert.equal(await chip(page, 'a').locator('.chip-state').textContent(), 'ended: forbidden');
+  assert.equal(await page.locator('.notice').count(), 1);
+
+  // Pressing the chip asks again from where it stopped.
+  await chip(page, 'a').locator('.chip-main').click();
+  await chip(page, 'a').and(page.locator('[data-state="live"]')).waitFor();
+  assert.equal(script.sessions[0].frames.filter((f) => f.type === 'subscribe').at(-1).after, 100);
+  await page.locator('.notice').getByText('The daemon ended b:').waitFor();
+  await page.getByRole('button', { name: 'Unsubscribe from b' }).click();
+  await page.locator('.notice').waitFor({ state: 'detached' });
+  assert.equal(script.sessions[0].frames.some((f) => f.type === 'unsubscribe'), false);
 });
 
 test('messages that arrive in the thousands are all counted, and 500 rows stay', limit, async (t) => {

@@ -213,6 +213,49 @@ TEST_F(message_store_test, tells_duplicates_from_conflicts) {
     EXPECT_EQ(count(), "3");
 }
 
+TEST_F(message_store_test, keeps_who_sent_a_message) {
+    const std::string odd = "it's \"a\" \\ {b,c} NULL 🐘";
+    const std::string ids[] = {uuid(1), uuid(2), uuid(3), uuid(4)};
+    const auto stored = publish({{ids[0], "sports", "1", odd},
+                                 {ids[1], "sports", "2"},
+                                 {ids[2], "sports", "3", "NULL"},
+                                 {ids[3], "sports", "4", "ann"}});
+    ASSERT_TRUE(stored) << stored.error().message;
+    db.exec(
+        "insert into queue.message (channel, data, sender) values ('sports', "
+        "(select to_json(string_agg(md5(i::text), '')) from generate_series(1, 1000) i), 'sql')");
+    for (const auto& page :
+         {read_after(0), done(store.read_channel("sports", 0, 100, 100, any_size))}) {
+        ASSERT_EQ(page.messages.size(), 5U);
+        EXPECT_EQ(page.messages[0].sender, odd);
+        EXPECT_EQ(page.messages[1].sender, std::nullopt);
+        EXPECT_EQ(page.messages[2].sender, "NULL");
+        EXPECT_EQ(page.messages[3].sender, "ann");
+        EXPECT_EQ(page.messages[4].sender, "sql");
+        EXPECT_GT(page.messages[4].data.size(), 30'000U) << "of those read by a second query";
+    }
+    const std::string long_name(256, 's');
+    const std::string id = uuid(6);
+    EXPECT_TRUE(publish({{id, "sports", "1", long_name}}).error().is_data());
+    EXPECT_TRUE(publish({{id, "sports", "1", std::string_view("a\0b", 3)}}).error().is_data());
+}
+
+TEST_F(message_store_test, another_sender_is_a_conflict) {
+    const std::string by_ann = uuid(1);
+    const std::string by_nobody = uuid(2);
+    ASSERT_TRUE(publish({{by_ann, "sports", "1", "ann"}, {by_nobody, "sports", "1"}}));
+    const auto fates = publish({{by_ann, "sports", "1", "ann"},
+                                {by_nobody, "sports", "1"},
+                                {by_ann, "sports", "1", "bob"},
+                                {by_ann, "sports", "1"},
+                                {by_nobody, "sports", "1", "ann"}});
+    ASSERT_TRUE(fates) << fates.error().message;
+    const fate expected[] = {fate::duplicate, fate::duplicate, fate::conflict, fate::conflict,
+                             fate::conflict};
+    for (std::size_t i = 0; i < 5; ++i)
+        EXPECT_EQ((*fates)[i].what, expected[i]) << i;
+}
+
 // One id that is there already sends the whole batch through the other statement.
 TEST_F(message_store_test, a_batch_with_an_id_met_before_keeps_its_order) {
     const auto first = publish_one(uuid(500), "1");
@@ -487,6 +530,36 @@ TEST_F(message_store_test, listening_hears_the_bell_and_the_canary) {
     ASSERT_EQ(rings.size(), 1U);
     EXPECT_EQ(rings[0].channel, "queue_message");
     EXPECT_FALSE(loop::run(context, listener.listen(std::string(64, 'n'))));
+}
+
+// Anybody who may connect can notify. It costs an empty read.
+TEST_F(message_store_test, a_forged_notification_is_only_a_ring) {
+    const support::role stranger(db);
+    auto forger = db.connect(stranger.name());
+    auto listening = open(db.conninfo());
+    ASSERT_TRUE(loop::run(context, pg::message_store(listening).listen("pgherald_canary_1")));
+    const std::string brackets(7999, '[');
+    forger.query("select pg_notify('queue_message', $1)", brackets);
+    forger.query("select pg_notify('pgherald_canary_1', $1)", brackets);
+    forger.exec("notify \"QUEUE_MESSAGE\"; notify \"queue_message \", 'x'; notify sports, '{';"
+                "select pg_notify('queue_message', i || '{\"seq\":9223372036854775808}') "
+                "from generate_series(1, 5000) i");
+    std::size_t heard = 0;
+    std::size_t whole = 0;
+    ASSERT_TRUE(support::eventually(20s, [&] {
+        const auto rings = loop::run(context, listening.wait_rings(1s)).value();
+        for (const auto& ring : rings) {
+            EXPECT_TRUE(ring.channel == "queue_message" || ring.channel == "pgherald_canary_1");
+            whole += ring.payload == brackets ? 1 : 0;
+        }
+        heard += rings.size();
+        return heard == 5002;
+    }));
+    EXPECT_EQ(whole, 2U);
+    EXPECT_TRUE(read_after(0).messages.empty());
+    publish_one(uuid(1), "1");
+    EXPECT_EQ(loop::run(context, listening.wait_rings(20s))->size(), 1U);
+    EXPECT_EQ(read_after(0).messages.size(), 1U);
 }
 
 TEST_F(message_store_test, knows_how_full_the_notification_queue_is) {

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/pg/roles.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
 
@@ -94,16 +95,18 @@ verdict compare(const std::set<std::string>& committed, const std::vector<std::s
 // committed.
 class writer {
 public:
-    writer(const database& db, unsigned number)
+    // `role` may INSERT, nothing else.
+    writer(const database& db, unsigned number, const std::string& role)
         : plain_(db.connect()),
           trusted_(db.connect()),
           number_(number),
+          role_(role),
           random_(number * 7919 + 1) {
         trusted_.exec("select queue.settle_first()");
     }
 
     void act() {
-        switch (random_() % 11) {
+        switch (random_() % 13) {
         case 0:
             one_row();
             break;
@@ -131,6 +134,10 @@ public:
             break;
         case 9:
             conflicts();
+            break;
+        case 10:
+        case 11:
+            as_another_role();
             break;
         default:
             inserted_and_deleted();
@@ -207,6 +214,28 @@ private:
         keep(ids);
     }
 
+    void as_another_role() {
+        std::vector<std::string> ids;
+        for (unsigned left = some() * 4; left > 0; --left)
+            ids.push_back(next());
+        std::string id_array;
+        for (const std::string& id : ids)
+            id_array += (id_array.empty() ? "" : ",") + id;
+        const rows given =
+            trusted_.query("select p.seq, p.is_new from queue.publish_as($1, '{}', $2::uuid[], "
+                           "array_fill('sports'::text, array[cardinality($2::uuid[])]), "
+                           "array_fill('{}'::json, array[cardinality($2::uuid[])]), "
+                           "array_fill('ann'::text, array[cardinality($2::uuid[])])) p",
+                           role_, "{" + id_array + "}");
+        ASSERT_EQ(given.size(), ids.size());
+        keep(ids);
+        for (std::size_t n = 0; n < ids.size(); ++n) {
+            ASSERT_EQ(given[n][1], "t");
+            ASSERT_EQ(plain_.value("select seq from queue.message where id = $1", ids[n]),
+                      given[n][0]);
+        }
+    }
+
     void settled_early(bool commits) {
         const std::string id = next(), second = next();
         plain_.exec("begin; " + insert_sql(id) + "; set constraints all immediate");
@@ -237,6 +266,7 @@ private:
     connection plain_;
     connection trusted_;
     unsigned number_;
+    std::string role_;
     unsigned count_ = 0;
     std::mt19937 random_;
     std::set<std::string> committed_;
@@ -255,9 +285,10 @@ TEST(SqlOrder, RandomWritersAreReadWholeAndInOrder) {
     listener.exec("listen sports; listen queue_message");
     tail_reader tail(db.connect());
 
+    const role acted_as(db, grants::acted_as);
     std::vector<std::unique_ptr<writer>> writers;
     for (unsigned n = 1; n <= 8; ++n)
-        writers.push_back(std::make_unique<writer>(db, n));
+        writers.push_back(std::make_unique<writer>(db, n, acted_as.name()));
     std::atomic<bool> stop{false};
     std::atomic<int> failures{0};
     std::vector<std::thread> threads;

@@ -51,6 +51,7 @@ TEST(SqlRoles, APublisherCanInsertAndNothingElse) {
           "select nextval('queue.message_seq')", "select setval('queue.settled_seq', 1)",
           "select last_value from queue.settled_seq", "select queue.settle_first()",
           "select queue.new_epoch()", "select queue.current_epoch()", "select queue.head()",
+          "select queue.publish_as('postgres', '{}', '{}', '{}', '{}', '{}')",
           "select queue.record_timeline(7)", "select queue.remove_old('1 day', '1 day', 0, 10)",
           "begin; lock table queue.settling in share update exclusive mode",
           "begin; lock table queue.retaining in share update exclusive mode",
@@ -70,6 +71,34 @@ TEST(SqlRoles, APublisherCanNotChooseItsNumber) {
               "('a', -5)");
     db.exec("insert into queue.message (channel) values ('a')");
     EXPECT_EQ(db.query("select seq from queue.message order by seq"), (rows{{"1"}, {"2"}, {"3"}}));
+}
+
+// With INSERT on the whole table a publisher says itself who sent a row; by columns it can't.
+TEST(SqlRoles, OnlyAPublisherWithThatColumnCanNameASender) {
+    database db;
+    role any(db, grants::publisher);
+    connection whole = db.connect(any.name());
+    whole.exec("insert into queue.message (channel, sender) values ('a', 'ann')");
+    role some(db, grants::nameless_publisher);
+    connection part = db.connect(some.name());
+    part.exec("insert into queue.message (channel, data) values ('a', '1')");
+    for (const char* sql :
+         {"insert into queue.message (channel, sender) values ('a', 'ann')",
+          "insert into queue.message values (gen_random_uuid(), 'a', '1', now(), now(), 1, 'ann')",
+          "insert into queue.message (channel, seq) values ('a', 1)",
+          "insert into queue.message (channel) values ('a') on conflict (id) do update"
+          " set sender = 'ann'",
+          "update queue.message set sender = 'ann'"}) {
+        EXPECT_EQ(state_of(part, sql), "42501") << sql;
+    }
+    EXPECT_EQ(db.query("select sender from queue.message order by seq"), (rows{{"ann"}, {cell{}}}));
+    for (const char* sender : {"''", "repeat('s', 256)"}) {
+        EXPECT_EQ(state_of(whole, std::string("insert into queue.message (channel, sender) values "
+                                              "('a', ") +
+                                      sender + ")"),
+                  "23514");
+    }
+    whole.exec("insert into queue.message (channel, sender) values ('a', repeat('s', 255))");
 }
 
 // The setting is anybody's; it must not spare an untrusted session the settling at commit.
@@ -139,7 +168,7 @@ TEST(SqlRoles, TheDaemonCanDoItsWorkAndNoMore) {
     EXPECT_EQ(conn.value("select current_setting('pgherald.settle_first')"), "on");
     EXPECT_EQ(conn.value("select queue.head()"), "1");
     EXPECT_EQ(conn.query("select l.schema_version, l.emptied_at, queue.head() from queue.log l"),
-              (rows{{"1", "0", "1"}}));
+              (rows{{"2", "0", "1"}}));
     conn.exec(
         "select queue.current_epoch(); select * from queue.timeline; select * from queue.trimmed;"
         "insert into queue.consumer (channel, name, acked_seq) values ('a', 'n', 0)"

@@ -115,6 +115,111 @@ TEST(SqlUpgrade, RefusesASchemaNewerThanItself) {
     EXPECT_EQ(db.value("select schema_version from queue.log"), "1000");
 }
 
+// From version 1, which had no sender.
+TEST(SqlUpgrade, FromVersionOneKeepsRowsAndRewritesNone) {
+    database db(database::content::empty);
+    connection conn = db.connect();
+    conn.exec(read_file(sql_files().at(0)));
+    ASSERT_EQ(db.value("select schema_version from queue.log"), "1");
+    const role daemon(db, "grant usage on schema queue to $role;"
+                          "grant execute on function queue.settle_first() to $role");
+    const role app(db, "grant usage on schema queue to $role;"
+                       "grant insert on queue.message to $role");
+    db.exec("insert into queue.message (channel, data) select 'sports', to_json(i) "
+            "from generate_series(1, 1000) i; delete from queue.message where seq = 7");
+    const std::string kept = "select count(*), sum(seq), md5(string_agg(id || data::text, ',' "
+                             "order by seq)) from queue.message";
+    const rows before = db.query(kept);
+    const rows log = db.query("select epoch from queue.log");
+    const auto file = db.value("select pg_relation_filenode('queue.message')");
+
+    const std::string publish_as =
+        "'queue.publish_as(text, text, uuid[], text[], json[], text[])', 'execute')";
+    for (int round = 0; round < 2; ++round) {
+        ASSERT_EQ(refusal(db), "");
+        EXPECT_EQ(db.query(kept), before);
+        EXPECT_EQ(db.query("select epoch from queue.log"), log);
+        EXPECT_EQ(db.value("select pg_relation_filenode('queue.message')"), file) << "rewritten";
+        EXPECT_EQ(db.query("select schema_version from queue.log"), (rows{{"2"}}));
+        EXPECT_EQ(db.value("select count(sender) from queue.message"), "0");
+        EXPECT_EQ(db.value("select has_function_privilege('public', " + publish_as), "f");
+        EXPECT_EQ(db.value("select has_function_privilege('" + app.name() + "', " + publish_as),
+                  "f");
+        // Who was a daemon is one still, until somebody takes it away.
+        EXPECT_EQ(db.value("select has_function_privilege('" + daemon.name() + "', " + publish_as),
+                  round == 0 ? "t" : "f");
+        db.exec("revoke execute on function queue.publish_as(text, text, uuid[], text[], json[], "
+                "text[]) from " +
+                daemon.name());
+    }
+    db.exec("insert into queue.message (channel, sender) values ('sports', 'ann')");
+    EXPECT_EQ(db.value("select seq from queue.message where sender = 'ann'"), "1001");
+
+    // The first file alone, as somebody may run it by hand.
+    conn.exec(read_file(sql_files().at(0)));
+    EXPECT_EQ(db.value("select schema_version from queue.log"), "2");
+    EXPECT_EQ(db.value("select count(*) from queue.message where sender = 'ann'"), "1");
+}
+
+TEST(SqlUpgrade, TheSecondFileAloneSaysWhatIsMissing) {
+    database db(database::content::empty);
+    connection conn = db.connect();
+    try {
+        conn.exec(read_file(sql_files().at(1)));
+        FAIL();
+    } catch (const postgres_error& error) {
+        EXPECT_NE(std::string(error.what()).find("0001_queue.sql"), std::string::npos);
+    }
+}
+
+TEST(SqlUpgrade, ASenderThatWasThereIsTakenOverOrRefused) {
+    const struct {
+        const char* column;
+        const char* value;
+        bool fits;
+    } cases[] = {{"text", "'ann'", true},
+                 {"varchar(20)", "'ann'", true},
+                 {"text", "repeat('s', 256)", false},
+                 {"text not null default ''", "'ann'", false},
+                 {"int", "1", false},
+                 {"text generated always as ('x' || 'y') stored", "default", false}};
+    for (const auto& each : cases) {
+        database db(database::content::empty);
+        db.exec(old_schema(" default gen_random_uuid()") + "alter table queue.message add sender " +
+                each.column + "; insert into queue.message (channel, sender) values ('a', " +
+                each.value + ")");
+        EXPECT_EQ(refusal(db).empty(), each.fits) << each.column << ' ' << refusal(db);
+        EXPECT_EQ(db.value("select schema_version from queue.log"), each.fits ? "2" : "1");
+        if (each.fits) {
+            EXPECT_EQ(db.query("select sender from queue.message"), (rows{{"ann"}}));
+            EXPECT_EQ(refusal(db), "");
+            EXPECT_THROW(db.exec("insert into queue.message (channel, sender) values ('a', '')"),
+                         postgres_error);
+        }
+    }
+}
+
+// ALTER TABLE would make every publisher wait behind whoever reads for long.
+TEST(SqlUpgrade, WaitsForAReaderWithoutStoppingPublishers) {
+    database db(database::content::empty);
+    connection first = db.connect();
+    first.exec(read_file(sql_files().at(0)));
+    connection reader = db.connect();
+    reader.exec("begin; select count(*) from queue.message");
+    std::thread upgrade([&] { EXPECT_EQ(refusal(db), ""); });
+    connection app = db.connect();
+    app.exec("set lock_timeout = '5s'");
+    // It has waited in vain at least once, and sleeps.
+    EXPECT_TRUE(eventually(20s, [&] {
+        return db.value("select count(*) from pg_stat_activity where datname = current_database() "
+                        "and wait_event = 'PgSleep'") == "1";
+    }));
+    EXPECT_NO_THROW(app.exec("insert into queue.message (channel) values ('a')"));
+    reader.exec("commit");
+    upgrade.join();
+    EXPECT_EQ(db.value("select schema_version from queue.log"), "2");
+}
+
 TEST(SqlUpgrade, KeepsAndNumbersTheRowsOfAnOlderTable) {
     database db(database::content::empty);
     const bool with_extension =

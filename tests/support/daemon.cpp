@@ -80,17 +80,20 @@ daemon::daemon(options options) : log_path_(temporary_file()) {
         {"PGHERALD_LOG_LEVEL", "debug"},
     };
     for (const auto& [name, value] : options.settings) {
-        environment["PGHERALD_" + name] = value;
+        if (value.empty()) {
+            environment.erase("PGHERALD_" + name);
+        } else {
+            environment["PGHERALD_" + name] = value;
+        }
     }
     pid_ = start(options.binary, options.arguments, environment, log_path_, log_path_);
     // The port is in the log: "accepting clients address=127.0.0.1:PORT".
-    const std::string mark = "127.0.0.1:";
     eventually(std::chrono::seconds(20), [&] {
         const std::string text = log();
         const auto line = text.find("accepting clients");
-        const auto at = line == std::string::npos ? line : text.find(mark, line);
-        if (at != std::string::npos && text.find('\n', at) != std::string::npos) {
-            port_ = std::atoi(text.c_str() + at + mark.size());
+        const auto end = line == std::string::npos ? line : text.find('\n', line);
+        if (end != std::string::npos) {
+            port_ = std::atoi(text.c_str() + text.rfind(':', end) + 1);
         }
         return port_ != 0 || !running();
     });

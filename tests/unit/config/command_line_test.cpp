@@ -55,7 +55,10 @@ TEST(command_line, help_has_verbs_keys_and_exit_codes) {
         for (const auto* part : {"serve", "migrate [--print]", "check", "--version",
                                  "PGHERALD_SERVER_LISTEN", " 64 ", " 69 ", "70 ", " 78 ", "docs/"})
             EXPECT_NE(said.text.find(part), std::string::npos) << part;
-        for (const auto& key : config::describe_keys())
+        auto keys = config::describe_keys();
+        for (const auto& key : config::describe_channel_keys())
+            keys.push_back(key);
+        for (const auto& key : keys)
             EXPECT_NE(said.text.find(std::string(key.name) + ' '), std::string::npos) << key.name;
     }
 }

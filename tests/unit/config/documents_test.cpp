@@ -1,10 +1,6 @@
-#include "config/config.hpp"
-
-#include <gtest/gtest.h>
+#include "tests/unit/config/support.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
@@ -50,7 +46,7 @@ TEST(keys, have_names_of_their_own_and_a_meaning) {
         EXPECT_FALSE(each.meaning.empty());
         EXPECT_FALSE(each.type.empty());
     }
-    EXPECT_EQ(names.size(), 26u);
+    EXPECT_EQ(names.size(), 57u);
     EXPECT_EQ(config::describe_keys().front().environment, "PGHERALD_SERVER_LISTEN");
 }
 
@@ -76,6 +72,24 @@ TEST(sample_file, loads_and_holds_every_key_with_its_default) {
     }
 }
 
+// The rules in it are comments: there are none by default.
+TEST(sample_file, has_rules_that_load_as_they_stand) {
+    const auto rules = std::regex_replace(content_of("config/pgherald.toml"),
+                                          std::regex("\n#(\\[\\[|[a-z]+ = )"), "\n$1");
+    const auto with_tokens = [](std::string_view name) -> std::optional<std::string> {
+        if (name == "PGHERALD_AUTH_SECRET")
+            return std::string(32, 'x');
+        return name == "PGHERALD_AUTH_MODE" ? std::optional<std::string>("token") : std::nullopt;
+    };
+    const auto result = config::load(rules, "sample", with_tokens);
+    EXPECT_EQ(config::describe(result.problems), "");
+    ASSERT_EQ(result.values.channels.size(), 2u);
+    for (const auto& each : config::describe_channel_keys()) {
+        const auto name = std::string(each.name.substr(each.name.find('.') + 1));
+        EXPECT_NE(rules.find('\n' + name + " = "), std::string::npos) << name;
+    }
+}
+
 TEST(config_md, has_a_row_for_every_key_and_no_other) {
     const auto text = content_of("docs/config.md");
     const auto keys = config::describe_keys();
@@ -84,10 +98,17 @@ TEST(config_md, has_a_row_for_every_key_and_no_other) {
                          each.default_text + "` | ";
         EXPECT_NE(text.find(row), std::string::npos) << row;
     }
+    const auto of_rules = config::describe_channel_keys();
+    for (const auto& each : of_rules) {
+        const auto row = "| `" + std::string(each.name) + "` | " + std::string(each.type) + " | `" +
+                         each.default_text + "` | ";
+        EXPECT_NE(text.find(row), std::string::npos) << row;
+        EXPECT_TRUE(each.environment.empty());
+    }
     const std::regex row(R"(\| `(\w+\.\w+)` \|)");
     const auto rows =
         std::distance(std::sregex_iterator(text.begin(), text.end(), row), std::sregex_iterator());
-    EXPECT_EQ(static_cast<std::size_t>(rows), keys.size());
+    EXPECT_EQ(static_cast<std::size_t>(rows), keys.size() + of_rules.size());
     const std::regex variable(R"(PGHERALD_[A-Z]+_[A-Z_]+)");
     for (std::sregex_iterator at(text.begin(), text.end(), variable), end; at != end; ++at)
         EXPECT_TRUE(std::any_of(keys.begin(), keys.end(), [&at](const auto& each) {
@@ -98,15 +119,19 @@ TEST(config_md, has_a_row_for_every_key_and_no_other) {
 // Examples are copied by readers: each must load.
 TEST(config_md, examples_in_toml_are_valid) {
     const auto text = content_of("docs/config.md");
+    const config_test::folder files;
+    const auto any = files.write("any", std::string(40, 'x')).string();
     const std::string begin = "```toml\n";
     unsigned examples = 0;
     for (auto at = text.find(begin); at != text.npos; at = text.find(begin, at + 1)) {
         const auto from = at + begin.size();
         auto example = text.substr(from, text.find("```", from) - from);
         // The files they name are not here.
-        example =
-            std::regex_replace(example, std::regex("(dsn_file|certificate|key) = \".*\""), "");
-        EXPECT_EQ(config::describe(config::load(example, "example", nothing).problems), "");
+        example = std::regex_replace(example, std::regex("(_file|certificate|key) = \".*\""),
+                                     "$1 = '" + any + "'");
+        auto result = config::load(example, "example", nothing);
+        config::check_serving(result);
+        EXPECT_EQ(config::describe(result.problems), "");
         ++examples;
     }
     EXPECT_GE(examples, 2u);

@@ -1,29 +1,10 @@
-#include "config/config.hpp"
-
-#include <gtest/gtest.h>
-
-#include <map>
+#include "tests/unit/config/support.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
-using config::loaded;
-using variables = std::map<std::string, std::string, std::less<>>;
-
-config::environment environment_of(variables set) {
-    return [set = std::move(set)](std::string_view name) -> std::optional<std::string> {
-        const auto found = set.find(name);
-        return found == set.end() ? std::nullopt : std::optional(found->second);
-    };
-}
-
-loaded load(std::string_view toml, variables set = {}) {
-    return config::load(toml, "test.toml", environment_of(std::move(set)));
-}
-
-std::string problems(std::string_view toml, variables set = {}) {
-    return config::describe(load(toml, std::move(set)).problems);
-}
+using config_test::load;
+using config_test::problems;
 
 TEST(load, nothing_set_is_the_defaults) {
     const auto result = load("");
@@ -40,6 +21,7 @@ listen = "[::1]:9000"
 threads = 3
 drain_timeout = "250ms"
 max_sessions = 7
+console = false
 [postgres]
 dsn = "host=db"
 migrate = true
@@ -49,6 +31,34 @@ start_timeout = "5m"
 [tls]
 min_version = "1.3"
 ciphers = "ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2"
+[auth]
+mode = "token"
+insecure = true
+algorithms = ["HS512", "EdDSA"]
+secret = "an example that nobody should use"
+jwks_url = "https://id.example.org:8443/keys?of=herald"
+jwks_refresh = "1m"
+issuer = "https://id.example.org/"
+audience = ["herald", "all"]
+leeway = "0s"
+claim = "may"
+role_claim = "role"
+roles = ["reader", "writer"]
+anonymous_role = "anon"
+auth_timeout = "5s"
+max_token = "4KiB"
+[limits]
+trusted_proxies = ["10.0.0.0/8", "2001:db8::/32"]
+exempt_addresses = []
+sessions_per_address = 1
+handshakes_per_address = 2
+handshake_timeout = "3s"
+first_frame_timeout = "4s"
+max_header = "8KiB"
+frames_per_second = 5
+publishes_per_second = 6
+max_subscriptions = 7
+max_publishes_in_flight = 8
 [websocket]
 max_frame = "1MiB"
 ping_interval = "1h"
@@ -69,6 +79,7 @@ format = "json"
     EXPECT_EQ(v.server.threads, 3u);
     EXPECT_EQ(v.server.drain_timeout, 250ms);
     EXPECT_EQ(v.server.max_sessions, 7u);
+    EXPECT_FALSE(v.server.console);
     EXPECT_EQ(v.postgres.dsn, "host=db");
     EXPECT_TRUE(v.postgres.migrate);
     EXPECT_EQ(v.postgres.listen_dsn, "host=direct");
@@ -76,6 +87,32 @@ format = "json"
     EXPECT_EQ(v.postgres.start_timeout, 5min);
     EXPECT_EQ(v.tls.min_version, config::tls_version::v1_3);
     EXPECT_EQ(v.tls.ciphers, "ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2");
+    EXPECT_EQ(v.auth.mode, config::auth_mode::token);
+    EXPECT_TRUE(v.auth.insecure);
+    EXPECT_EQ(v.auth.algorithms, (std::vector<std::string>{"HS512", "EdDSA"}));
+    EXPECT_EQ(v.auth.secret, "an example that nobody should use");
+    EXPECT_EQ(v.auth.jwks_url, "https://id.example.org:8443/keys?of=herald");
+    EXPECT_EQ(v.auth.jwks_refresh, 1min);
+    EXPECT_EQ(v.auth.issuer, "https://id.example.org/");
+    EXPECT_EQ(v.auth.audience, (std::vector<std::string>{"herald", "all"}));
+    EXPECT_EQ(v.auth.leeway, 0s);
+    EXPECT_EQ(v.auth.claim, "may");
+    EXPECT_EQ(v.auth.role_claim, "role");
+    EXPECT_EQ(v.auth.roles, (std::vector<std::string>{"reader", "writer"}));
+    EXPECT_EQ(v.auth.anonymous_role, "anon");
+    EXPECT_EQ(v.auth.auth_timeout, 5s);
+    EXPECT_EQ(v.auth.max_token, 4096u);
+    EXPECT_EQ(v.limits.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "2001:db8::/32"}));
+    EXPECT_TRUE(v.limits.exempt_addresses.empty());
+    EXPECT_EQ(v.limits.sessions_per_address, 1u);
+    EXPECT_EQ(v.limits.handshakes_per_address, 2u);
+    EXPECT_EQ(v.limits.handshake_timeout, 3s);
+    EXPECT_EQ(v.limits.first_frame_timeout, 4s);
+    EXPECT_EQ(v.limits.max_header, 8192u);
+    EXPECT_EQ(v.limits.frames_per_second, 5u);
+    EXPECT_EQ(v.limits.publishes_per_second, 6u);
+    EXPECT_EQ(v.limits.max_subscriptions, 7u);
+    EXPECT_EQ(v.limits.max_publishes_in_flight, 8u);
     EXPECT_EQ(v.websocket.max_frame, 1'048'576u);
     EXPECT_EQ(v.websocket.ping_interval, 1h);
     EXPECT_EQ(v.websocket.outbox, 8192u);
@@ -154,13 +191,11 @@ TEST(load, a_key_in_the_wrong_place_is_told_its_place) {
     EXPECT_EQ(problems("server = 1"), "test.toml:1: server: is a section: write [server]\n");
     EXPECT_EQ(problems("[log]\nzzzzzzzz = 1"),
               "test.toml:2: log.zzzzzzzz: is no key; this section has level, format\n");
-    EXPECT_EQ(
-        problems("zzzzzzzzzzz = 1"),
-        "test.toml:1: zzzzzzzzzzz: is no key; there are [server], [tls], [postgres], [websocket], "
-        "[messages], [log]\n");
-    EXPECT_EQ(problems("[[channel]]"),
-              "test.toml:1: channel: is no key; there are [server], [tls], "
-              "[postgres], [websocket], [messages], [log]\n");
+    EXPECT_EQ(problems("zzzzzzzzzzz = 1"),
+              "test.toml:1: zzzzzzzzzzz: is no key; there are [server], [tls], [postgres], [auth], "
+              "[[channel]], [limits], [websocket], [messages], [log]\n");
+    EXPECT_EQ(problems("[[server]]\n[[server]]"),
+              "test.toml:1: server: is a section: write [server], once\n");
 }
 
 TEST(load, a_quoted_key_with_a_dot_is_not_a_section_and_a_key) {
@@ -205,6 +240,19 @@ TEST(load, ranges_end_where_they_say) {
         {"websocket.outbox", "\"4KiB\"", "\"1GiB\"", "4095", "\"2GiB\""},
         {"messages.max_delivery", "\"1KiB\"", "\"512MiB\"", "1023", "536870913"},
         {"messages.tail", "0", "\"1024GiB\"", "-1", "\"1025GiB\""},
+        {"auth.jwks_refresh", "\"10s\"", "\"1d\"", "\"9999ms\"", "\"25h\""},
+        {"auth.leeway", "\"0s\"", "\"10m\"", "\"-1s\"", "\"601s\""},
+        {"auth.auth_timeout", "\"1s\"", "\"10m\"", "\"999ms\"", "\"11m\""},
+        {"auth.max_token", "256", "\"15KiB\"", "255", "\"65KiB\""},
+        {"limits.sessions_per_address", "0", "100000000", "-1", "100000001"},
+        {"limits.handshakes_per_address", "0", "1000000", "-1", "1000001"},
+        {"limits.handshake_timeout", "\"100ms\"", "\"10m\"", "\"99ms\"", "\"11m\""},
+        {"limits.first_frame_timeout", "\"0s\"", "\"1d\"", "\"-1s\"", "\"25h\""},
+        {"limits.max_header", "8193", "\"1MiB\"", "1023", "\"2MiB\""},
+        {"limits.frames_per_second", "0", "10000000", "-1", "10000001"},
+        {"limits.publishes_per_second", "0", "10000000", "-1", "10000001"},
+        {"limits.max_subscriptions", "1", "1000000", "0", "1000001"},
+        {"limits.max_publishes_in_flight", "1", "1000000", "0", "1000001"},
         {"messages.retention", "\"1s\"", "\"36500d\"", "\"0s\"", "\"36501d\""},
     };
     for (const auto& each : all) {
@@ -217,6 +265,7 @@ TEST(load, ranges_end_where_they_say) {
         EXPECT_NE(with(each.above), "") << each.key;
     }
     EXPECT_NE(problems("messages.retention = \"1500ms\""), "");
+    EXPECT_NE(problems("auth.leeway = \"1500ms\""), "");
 }
 
 TEST(load, durations_and_sizes_take_only_what_they_say) {
@@ -240,10 +289,12 @@ TEST(load, listen_is_checked_by_its_form) {
 
 TEST(load, origins_are_what_browsers_send) {
     EXPECT_EQ(
-        problems("websocket.allowed_origins = ['https://a.example', 'http://[::1]:80', 'null']"),
+        problems("websocket.allowed_origins = ['https://a.example', 'http://[::1]:80', 'null', "
+                 "'https://*.example.com', 'http://*.example.com:8080']"),
         "");
-    for (const auto* wrong :
-         {"", "example.org", "https://", "https://a/", "https://a/b", "*", "://a"})
+    for (const auto* wrong : {"", "example.org", "https://", "https://a/", "https://a/b", "*",
+                              "://a", "https://*", "https://*.", "https://*.:80", "https://*..a",
+                              "https://a.*.b", "https://*a.b", "https://*.*.b", "*.example.com"})
         EXPECT_NE(problems("websocket.allowed_origins = ['" + std::string(wrong) + "']"), "")
             << wrong;
 }
@@ -287,12 +338,18 @@ TEST(check_environment_names, finds_slips) {
                                          "PGHERALD_SERVER_LISTN",
                                          "PGHERALD_SEVER_LISTEN",
                                          "PGHERALD_LOG_COLOUR_OF_THINGS",
+                                         "PGHERALD_AUTH_SECRET_FIEL",
+                                         "PGHERALD_CHANNEL_PATTERN",
+                                         "PGHERALD_CHANNEL",
                                          "PGHERALD_VERSION",
                                          "PGHERALD_PG_BIN"};
     EXPECT_EQ(config::describe(config::check_environment_names(names)),
               "PGHERALD_SERVER_LISTN: sets no key; did you mean PGHERALD_SERVER_LISTEN?\n"
               "PGHERALD_SEVER_LISTEN: sets no key; did you mean PGHERALD_SERVER_LISTEN?\n"
-              "PGHERALD_LOG_COLOUR_OF_THINGS: sets no key; the names are in docs/config.md\n");
+              "PGHERALD_LOG_COLOUR_OF_THINGS: sets no key; the names are in docs/config.md\n"
+              "PGHERALD_AUTH_SECRET_FIEL: sets no key; did you mean PGHERALD_AUTH_SECRET_FILE?\n"
+              "PGHERALD_CHANNEL_PATTERN: sets no key; [[channel]] rules can only stand in a file\n"
+              "PGHERALD_CHANNEL: sets no key; [[channel]] rules can only stand in a file\n");
 }
 
 TEST(check_environment_names, passes_over_what_kubernetes_sets_for_a_service) {

@@ -44,6 +44,25 @@ TEST(Strikes, ForgetsAfterAMinute) {
     }
 }
 
+TEST(Origin, AStarStandsForEveryHostBelowADomain) {
+    const std::vector<std::string> allowed{"https://*.example.com", "http://*.test:8080"};
+    const auto is_allowed = [&](std::string_view origin) {
+        return core::origin_allowed(origin, "pgherald.example.com", allowed);
+    };
+    EXPECT_TRUE(is_allowed("https://app.example.com"));
+    EXPECT_TRUE(is_allowed("https://a.b.example.com"));
+    EXPECT_TRUE(is_allowed("HTTPS://App.Example.Com"));
+    EXPECT_TRUE(is_allowed("http://x.test:8080"));
+    for (const auto* origin :
+         {"https://example.com", "https://.example.com", "https://evilexample.com",
+          "http://app.example.com", "https://app.example.com:8443",
+          "https://app.example.com.evil.example", "https://evil.example/.example.com",
+          "https://evil.example@x.example.com", "https://evil.example:1.example.com",
+          "https://evil.example?.example.com", "https://evil.example#.example.com", "null", "",
+          "https://*.example.com.", "http://x.test"})
+        EXPECT_FALSE(is_allowed(origin)) << origin;
+}
+
 TEST(Origin, EmptyListMeansTheSameHost) {
     EXPECT_TRUE(core::origin_allowed("http://example.com", "example.com", {}));
     EXPECT_TRUE(core::origin_allowed("https://example.com:443", "example.com", {}));

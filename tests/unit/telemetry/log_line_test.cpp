@@ -39,13 +39,20 @@ std::vector<base::observation> one_of_each() {
             session_opened{"s1", "192.0.2.1"},
             session_closed{"s1", 1001, "bye"},
             session_refused{"192.0.2.1", 403, "origin"},
+            address_limited{"192.0.2.1", "address_sessions"},
+            token_refused{"s1", "192.0.2.1", "expired"},
             bad_frame{"s1", "malformed", "not JSON"},
             accept_paused{"too many files", std::chrono::milliseconds(100)},
             tls_failed{"192.0.2.1", "http request"},
             reload_asked{},
+            reloaded{"auth.secret", "server.threads"},
+            token_keys_loaded{"auth.jwks_url", 2},
+            token_keys_failed{"auth.jwks_url", "refused"},
+            open_to_all{"0.0.0.0:8080"},
             certificate_loaded{"/etc/cert.pem", std::chrono::sys_seconds{}},
             setting_unusable{"tls.key", "is not the certificate's"},
-            reload_failed{"tls.key", "is not the certificate's"},
+            reload_problem{"tls.key", "is not the certificate's"},
+            reload_failed{1},
             draining{"SIGTERM"},
             drained{4},
             internal_error{"a defect"}};
@@ -76,6 +83,7 @@ TEST(log_line, levels_keep_floods_out_of_the_default) {
     EXPECT_EQ(telemetry::level_of(session_closed{}), level::debug);
     EXPECT_EQ(telemetry::level_of(bad_frame{}), level::debug);
     EXPECT_EQ(telemetry::level_of(tls_failed{}), level::debug);
+    EXPECT_EQ(telemetry::level_of(token_refused{}), level::debug);
     EXPECT_EQ(telemetry::level_of(session_refused{}), level::info);
     EXPECT_EQ(telemetry::level_of(postgres_lost{}), level::warn);
     EXPECT_EQ(telemetry::level_of(postgres_unreachable{}), level::warn);
@@ -87,8 +95,7 @@ TEST(log_line, text) {
     EXPECT_EQ(text_of(started{"1.2.3"}),
               "2026-11-22T12:00:00.123Z info  pgherald started version=1.2.3");
     EXPECT_EQ(text_of(reload_asked{}),
-              "2026-11-22T12:00:00.123Z info  a reload was asked for: only the TLS certificate can "
-              "be read again");
+              "2026-11-22T12:00:00.123Z info  reading the configuration again");
     EXPECT_EQ(text_of(certificate_loaded{"c.pem",
                                          std::chrono::sys_days(std::chrono::year(2027) / 1 / 31)}),
               "2026-11-22T12:00:00.123Z info  new connections get this TLS certificate "

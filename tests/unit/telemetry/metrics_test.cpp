@@ -119,10 +119,15 @@ TEST(metrics, counts_what_befalls_sessions) {
     made.observe(session_refused{"a", 418, ""});
     made.observe(bad_frame{"s", "malformed", ""});
     made.observe(bad_frame{"s", "made up", ""});
+    made.observe(token_refused{"s", "a", "expired"});
+    made.observe(token_refused{"s", "a", "made up"});
+    made.observe(token_keys_loaded{"auth.jwks_url", 3});
+    made.observe(token_keys_loaded{"made up", 3});
+    made.observe(token_keys_failed{"auth.jwks_url", ""});
     made.observe(accept_paused{"", 0ms});
     made.observe(tls_failed{"a", ""});
     made.observe(reload_asked{});
-    made.observe(reload_failed{"tls.key", ""});
+    made.observe(reload_failed{2});
     made.observe(certificate_loaded{"c.pem", std::chrono::sys_seconds(1'800'000'000s)});
     made.observe(internal_error{""});
     made.observe(epoch_changed{"a", "b"});
@@ -135,9 +140,13 @@ TEST(metrics, counts_what_befalls_sessions) {
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"malformed\"}"), "1");
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"internal\"}"), "0");
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"other\"}"), "1");
+    EXPECT_EQ(value_of(page, "pgherald_tokens_refused_total{reason=\"expired\"}"), "1");
+    EXPECT_EQ(value_of(page, "pgherald_tokens_refused_total{reason=\"other\"}"), "1");
+    EXPECT_EQ(value_of(page, "pgherald_token_keys{source=\"auth.jwks_url\"}"), "3");
+    EXPECT_EQ(value_of(page, "pgherald_token_keys{source=\"auth\"}"), "0");
     EXPECT_EQ(value_of(page, "pgherald_certificate_expiry_seconds"), "1800000000");
     for (const auto* name : {"accept_paused", "tls_failures", "reload_asked", "reload_failures",
-                             "internal_errors", "epoch_changes"})
+                             "internal_errors", "epoch_changes", "token_key_failures"})
         EXPECT_EQ(value_of(page, "pgherald_" + std::string(name) + "_total"), "1") << name;
 }
 

@@ -79,8 +79,8 @@ TEST(Docs, EveryCloseCodeIsDescribed) {
 TEST(Docs, ExamplesOfTheProtocolAreFrames) {
     const std::set<std::string> of_clients{"auth",    "subscribe", "unsubscribe", "publish",
                                            "history", "ack",       "ping"};
-    const std::set<std::string> of_server{"welcome", "ok",    "message", "live",
-                                          "reset",   "epoch", "error"};
+    const std::set<std::string> of_server{"welcome", "ok",       "message",      "live", "reset",
+                                          "epoch",   "expiring", "unsubscribed", "error"};
     std::set<std::string> seen;
     for (const auto& block : json_blocks(page("protocol.md"))) {
         const auto parsed = json::parse_object(block);

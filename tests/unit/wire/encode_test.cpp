@@ -68,6 +68,23 @@ TEST(ServerFrames, Message) {
                  R"("created_at":"2026-01-31T18:04:05.678901+00:00"})");
 }
 
+TEST(ServerFrames, MessageWithASender) {
+    auto sent = goal;
+    sent.sender = "a\"nn\n😀";
+    expect_frame(made(wire::append_message, sent),
+                 R"({"type":"message","channel":"sports","seq":121,)"
+                 R"("id":"0b7c1f0e-5d5b-4b0e-8f1e-2a9d3c4b5a69",)"
+                 R"("data":{ "home":1.0,"n":1e400 },)"
+                 R"("created_at":"2026-01-31T18:04:05.678901+00:00","sender":"a\"nn\n😀"})");
+    sent.data = {};
+    sent.too_large = true;
+    sent.sender = "ann";
+    expect_frame(made(wire::append_message, sent),
+                 R"({"type":"message","channel":"sports","seq":121,)"
+                 R"("id":"0b7c1f0e-5d5b-4b0e-8f1e-2a9d3c4b5a69","too_large":true,)"
+                 R"("created_at":"2026-01-31T18:04:05.678901+00:00","sender":"ann"})");
+}
+
 TEST(ServerFrames, MessageTooLarge) {
     auto large = goal;
     large.channel = "a\"b\\é😀";
@@ -100,17 +117,34 @@ TEST(ServerFrames, Live) {
 }
 
 TEST(ServerFrames, AMessageFitsIntoTheRoomForIt) {
-    const base::message_view longest{.seq = std::numeric_limits<base::seq>::max(),
-                                     .channel = "sports",
-                                     .id = "0b7c1f0e-5d5b-4b0e-8f1e-2a9d3c4b5a69",
-                                     .data = "{}",
-                                     .created_at = "2026-01-31T18:04:05.678901+00:00",
-                                     .too_large = true};
-    std::string out;
-    out.reserve(wire::room_for_message(longest));
-    const auto room = out.capacity();
-    wire::append_message(out, longest);
-    EXPECT_EQ(out.capacity(), room) << "a frame that had to grow takes twice its size";
+    const std::string sender(255, 's');
+    base::message_view longest{.seq = std::numeric_limits<base::seq>::max(),
+                               .channel = "sports",
+                               .id = "0b7c1f0e-5d5b-4b0e-8f1e-2a9d3c4b5a69",
+                               .data = "{}",
+                               .created_at = "2026-01-31T18:04:05.678901+00:00",
+                               .too_large = true};
+    const auto expect_room = [&longest] {
+        std::string out;
+        out.reserve(wire::room_for_message(longest));
+        const auto room = out.capacity();
+        wire::append_message(out, longest);
+        EXPECT_EQ(out.capacity(), room) << "a frame that had to grow takes twice its size";
+    };
+    expect_room();
+    longest.sender = sender;
+    expect_room();
+    longest.sender = "";
+    expect_room();
+}
+
+TEST(ServerFrames, Expiring) {
+    expect_frame(made(wire::append_expiring, std::int64_t{30}), R"({"type":"expiring","in":30})");
+}
+
+TEST(ServerFrames, Unsubscribed) {
+    expect_frame(made(wire::append_unsubscribed, "user.\"ann\""sv, "forbidden"sv),
+                 R"({"type":"unsubscribed","channel":"user.\"ann\"","reason":"forbidden"})");
 }
 
 TEST(ServerFrames, Epoch) {
@@ -176,7 +210,7 @@ TEST(CloseCode, ReasonsFitAControlFrame) {
         known += reason.empty() ? 0 : 1;
         EXPECT_LE(reason.size(), 123U);
     }
-    EXPECT_EQ(known, 9);
+    EXPECT_EQ(known, 10);
 }
 
 } // namespace
