@@ -3,6 +3,7 @@
 #include "app/migrate.hpp"
 #include "app/migrations.hpp"
 #include "app/server.hpp"
+#include "app/setting_files.hpp"
 #include "config/command_line.hpp"
 #include "config/config.hpp"
 #include "telemetry/log.hpp"
@@ -81,7 +82,12 @@ int run(const config::say& verb) {
 }
 
 int run(const config::check& verb) {
-    if (!usable(read_to_serve(verb.config))) {
+    const auto settings = usable(read_to_serve(verb.config));
+    if (!settings) {
+        return exit_configuration;
+    }
+    if (const auto files = app::read_files(*settings); !files) {
+        std::cerr << config::describe({{{}, files.error().key, files.error().reason}});
         return exit_configuration;
     }
     std::cout << "the configuration is valid\n";

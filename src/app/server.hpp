@@ -5,6 +5,7 @@
 #include "app/publisher.hpp"
 #include "app/replay.hpp"
 #include "app/retention.hpp"
+#include "app/setting_files.hpp"
 #include "app/shard.hpp"
 #include "app/tail_loop.hpp"
 #include "app/token_keys.hpp"
@@ -62,7 +63,7 @@ private:
     // server_reload.cpp
     bool load();
     void reload();
-    void use(ws::tls_context::pointer certificate);
+    void use(setting_files files);
     void use(auth::key_set keys);
     bool is_reachable_by_others() const;
 

@@ -1,5 +1,4 @@
 // What is read from files, at start and again on SIGHUP.
-#include "app/read_certificate.hpp"
 #include "app/server.hpp"
 
 #include <iterator>
@@ -49,20 +48,13 @@ bool server::is_reachable_by_others() const {
 
 /// False: a setting can't be worked with, the observer knows which.
 bool server::load() {
-    const auto unusable = [this](const setting_problem& why) {
-        observer_.observe(base::observed::setting_unusable{why.key, why.reason});
+    auto files = read_files(settings_);
+    if (!files) {
+        observer_.observe(
+            base::observed::setting_unusable{files.error().key, files.error().reason});
         return false;
-    };
-    auto certificate = read_certificate(settings_.tls);
-    if (!certificate) {
-        return unusable(certificate.error());
     }
-    auto keys = token_keys::read(settings_.auth);
-    if (!keys) {
-        return unusable(keys.error());
-    }
-    use(std::move(*certificate));
-    use(token_keys_.use(settings_.auth, std::move(*keys)));
+    use(std::move(*files));
     return true;
 }
 
@@ -76,9 +68,6 @@ void server::reload() {
         }
         observer_.observe(base::observed::reload_failed{problems.size()});
     };
-    const auto unusable = [&refused_for](const setting_problem& why) {
-        refused_for({{{}, why.key, why.reason}});
-    };
     if (!read.problems.empty()) {
         return refused_for(read.problems);
     }
@@ -90,13 +79,9 @@ void server::reload() {
         return refused_for(next_loaded.problems);
     }
     config::settings& next = next_loaded.values;
-    auto certificate = read_certificate(next.tls);
-    if (!certificate) {
-        return unusable(certificate.error());
-    }
-    auto keys = token_keys::read(next.auth);
-    if (!keys) {
-        return unusable(keys.error());
+    auto files = read_files(next);
+    if (!files) {
+        return refused_for({{{}, files.error().key, files.error().reason}});
     }
     const auto changed = config::changed_keys(settings_, next);
     const auto need_restart = config::changed_keys(next, read.values);
@@ -106,17 +91,17 @@ void server::reload() {
     if (!settings_.postgres.listen_dsn.empty()) {
         *database_.listen_dsn = settings_.postgres.listen_dsn;
     }
-    use(std::move(*certificate));
-    use(token_keys_.use(settings_.auth, std::move(*keys)));
+    use(std::move(*files));
     observer_.observe(base::observed::reloaded{listed(changed), listed(need_restart)});
 }
 
-void server::use(ws::tls_context::pointer certificate) {
-    certificate_ = std::move(certificate);
+void server::use(setting_files files) {
+    certificate_ = std::move(files.certificate);
     if (certificate_ != nullptr) {
         observer_.observe(
             base::observed::certificate_loaded{settings_.tls.certificate, certificate_->expires()});
     }
+    use(token_keys_.use(settings_.auth, std::move(files.keys)));
 }
 
 void server::use(auth::key_set keys) {

@@ -17,6 +17,8 @@ public:
     explicit signal(asio::io_context& context) : timer_(context) {}
 
     void notify();
+    /// Forgets a notify() that nobody has waited for.
+    void clear() { notified_ = false; }
     asio::awaitable<void> wait();
     /// False when `timeout` passed first.
     asio::awaitable<bool> wait_for(std::chrono::milliseconds timeout);

@@ -119,6 +119,7 @@ asio::awaitable<void> token_keys::run() {
             co_await wake_.wait();
             continue;
         }
+        wake_.clear(); // this look is the answer to who asked until now
         const unsigned count = use_count_;
         looked_at_ = clock::now();
         looking_ = true;

@@ -70,7 +70,7 @@ constexpr std::array table{
     key{"auth", "jwks_refresh", type::duration, "how often key sets are read again",
         [](const settings& s) { return show(s.auth.jwks_refresh); },
         [](settings& s, const value& v) {
-            return set(s.auth.jwks_refresh, v, {10s, 24h});
+            return set(s.auth.jwks_refresh, v, {1s, 24h});
         }},
     key{"auth", "issuer", type::string, "what a token must have as iss; empty: anything",
         [](const settings& s) { return show(std::string_view(s.auth.issuer)); },

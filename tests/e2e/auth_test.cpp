@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <map>
 #include <optional>
 #include <string>
@@ -389,6 +390,37 @@ TEST(Auth, TheSenderIsTheTokensSubjectAndNothingElse) {
     EXPECT_EQ(reader.next("message").at("sender"), "by SQL");
     const auto page = reader.call(R"({"type":"history","channel":"anyone.a"})", "ok");
     EXPECT_NE(page.at("messages").find(R"("sender":"42")"), std::string::npos);
+}
+
+/// What a command of a shell prints.
+std::string printed_by(const std::string& command) {
+    std::string text;
+    FILE* const pipe = popen(command.c_str(), "r");
+    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) {
+        text += static_cast<char>(c);
+    }
+    EXPECT_EQ(pclose(pipe), 0) << command;
+    return text.substr(0, text.find('\n'));
+}
+
+TEST(Auth, TheScriptForTokensMakesGoodOnes) {
+    support::database db;
+    const support::folder files;
+    // Longer than a block of the hash, and with every kind of character a file may bring along.
+    const std::string long_secret = std::string(70, 'k') + "$\\'\"%s";
+    const auto file = files.put("secret", long_secret + "\n");
+    support::daemon daemon(
+        {.dsn = db.conninfo(), .settings = {{"AUTH_MODE", "token"}, {"AUTH_SECRET_FILE", file}}});
+    const auto token =
+        printed_by("bash " PGHERALD_SOURCE_DIR "/deploy/make-token.sh --sub 'ann \"a\"'"
+                   " --subscribe 'user.{sub}' --publish '*' --secret-file " +
+                   file);
+    EXPECT_EQ(token.find(long_secret), std::string::npos);
+    herald_client client(daemon.port(), {.subprotocol = "pgherald.v1, bearer." + token});
+    EXPECT_EQ(answer_to(client, R"({"type":"subscribe","channel":"user.ann \"a\""})"), "ok");
+    EXPECT_EQ(answer_to(client, R"({"type":"subscribe","channel":"user.bob"})"), "forbidden");
+    client.call(R"({"type":"publish","channel":"user.ann \"a\"","data":1})", "ok");
+    EXPECT_EQ(client.next("message").at("sender"), "ann \"a\"");
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -161,11 +162,18 @@ TEST_F(Bridge, ForgedRingsCostOnlyABoundedNumberOfReads) {
     herald_client client(daemon.port());
     client.subscribe("real");
     auto forger = db.connect();
+    const auto reads = [&] { return daemon.metric("pgherald_page_read_seconds_count"); };
+    const auto reads_before = reads();
+    const auto begun = std::chrono::steady_clock::now();
     for (int i = 0; i < 2'000; ++i) {
         forger.query("select pg_notify('queue_message', $1)", std::string(7'000, '['));
+        forger.exec("notify \"queue_message \", '{'");
     }
     insert("real", "1");
     EXPECT_EQ(client.next("message").at("data"), "1");
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun;
+    // Empty reads rest for 20 ms after the first few.
+    EXPECT_LE(reads() - reads_before, 20 + 60 * seconds.count());
 }
 
 TEST(MaxDelivery, LargerRowsAreAnnouncedWithoutTheirData) {

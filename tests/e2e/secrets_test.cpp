@@ -12,6 +12,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace {
@@ -68,14 +69,14 @@ TEST(Secrets, ShowNowhere) {
 
 TEST(Secrets, AreNotShownByWhatIsWrongWithThem) {
     const support::folder files;
-    for (const std::string& config :
+    for (const std::string_view config :
          {"[auth]\nmode = \"token\"\nsecret = \"too short\"\n",
           "[auth]\nmode = \"token\"\nsecret = too short\n",
           "[auth]\nmode = \"token\"\nsecret_file = \"too short\"\n",
           "[postgres]\ndsn = \"host=x password=too short\n",
           "[postgres]\ndsn = \"postgresql://u:too short@\"\ndsn_file = \"x\"\n"}) {
-        const auto said =
-            support::daemon::run({"check", "--config", files.put("pgherald.toml", config)});
+        const auto said = support::daemon::run(
+            {"check", "--config", files.put("pgherald.toml", std::string(config))});
         EXPECT_EQ(said.exit_code, 78) << config;
         if (config.find("secret_file") == std::string::npos) {
             EXPECT_EQ((said.out + said.err).find("too short"), std::string::npos)

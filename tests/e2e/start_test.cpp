@@ -1,6 +1,7 @@
 // The command line, and what keeps the daemon from starting: each with its exit code and a message
 // that says what to do.
 #include "tests/pg/roles.hpp"
+#include "tests/support/certificate.hpp"
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/herald_client.hpp"
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <pwd.h>
 #include <string>
 #include <sys/prctl.h>
@@ -73,6 +75,27 @@ TEST(CommandLine, CheckNamesEveryProblemWithKeyAndLine) {
     const auto retention = daemon::run({"check"}, {{"PGHERALD_MESSAGES_RETENTION", "7 weeks"}});
     EXPECT_EQ(retention.exit_code, 78);
     EXPECT_TRUE(says(retention.err, "messages.retention")) << retention.err;
+}
+
+TEST(CommandLine, CheckLooksIntoTheFilesThatSettingsName) {
+    const auto first = support::make_certificate("first");
+    const auto second = support::make_certificate("second");
+    const support::certificate_files pair(first);
+    const support::certificate_files mixed({first.pem, second.key});
+    const auto checked = [](const std::map<std::string, std::string>& environment) {
+        return daemon::run({"check"}, environment);
+    };
+    const auto tls = [](const support::certificate_files& files) {
+        return std::map<std::string, std::string>{{"PGHERALD_TLS_CERTIFICATE", files.pem()},
+                                                  {"PGHERALD_TLS_KEY", files.key()}};
+    };
+    EXPECT_EQ(checked(tls(pair)).exit_code, 0) << checked(tls(pair)).err;
+    EXPECT_EQ(checked(tls(mixed)).exit_code, 78);
+    EXPECT_TRUE(says(checked(tls(mixed)).err, "tls.key: ")) << checked(tls(mixed)).err;
+    const auto keys =
+        checked({{"PGHERALD_AUTH_MODE", "token"}, {"PGHERALD_AUTH_PUBLIC_KEY_FILE", pair.key()}});
+    EXPECT_EQ(keys.exit_code, 78);
+    EXPECT_TRUE(says(keys.err, "auth.public_key_file: ")) << keys.err;
 }
 
 TEST(CommandLine, MigrateBringsASchemaAndCanBeRunAgain) {

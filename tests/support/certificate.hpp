@@ -13,7 +13,7 @@
 
 namespace support {
 
-/// A certificate for 127.0.0.1 and its key, made when a test needs one.
+/// A certificate, for 127.0.0.1 if nothing else is said, and its key, made when a test needs one.
 struct certificate {
     std::string pem;
     std::string key;
@@ -48,7 +48,8 @@ inline void extend(X509* one, int what, const char* value) {
 
 /// Signed by `issuer`, or by itself. `passphrase` empty: the key is not encrypted.
 inline certificate make_certificate(const std::string& name, const certificate* issuer = nullptr,
-                                    const std::string& passphrase = {}, long valid = 3600) {
+                                    const std::string& passphrase = {}, long valid = 3600,
+                                    const char* hosts = "IP:127.0.0.1,DNS:localhost") {
     using namespace detail;
     const pkey key(EVP_EC_gen("P-256"));
     const x509 made(X509_new());
@@ -60,7 +61,7 @@ inline certificate make_certificate(const std::string& name, const certificate* 
     X509_set_pubkey(made.get(), key.get());
     X509_NAME_add_entry_by_txt(X509_get_subject_name(made.get()), "CN", MBSTRING_UTF8,
                                reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
-    extend(made.get(), NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
+    extend(made.get(), NID_subject_alt_name, hosts);
     extend(made.get(), NID_basic_constraints, "critical,CA:TRUE");
     if (issuer) {
         const bio from(BIO_new_mem_buf(issuer->pem.data(), static_cast<int>(issuer->pem.size())));

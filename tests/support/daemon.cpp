@@ -80,11 +80,10 @@ daemon::daemon(options options) : log_path_(temporary_file()) {
         {"PGHERALD_LOG_LEVEL", "debug"},
     };
     for (const auto& [name, value] : options.settings) {
-        if (value.empty()) {
-            environment.erase("PGHERALD_" + name);
-        } else {
-            environment["PGHERALD_" + name] = value;
-        }
+        environment["PGHERALD_" + name] = value;
+    }
+    for (const std::string& name : options.unset) {
+        environment.erase("PGHERALD_" + name);
     }
     pid_ = start(options.binary, options.arguments, environment, log_path_, log_path_);
     // The port is in the log: "accepting clients address=127.0.0.1:PORT".

@@ -16,8 +16,8 @@ public:
     struct options {
         std::string dsn;
         /// PGHERALD_* overrides, without the prefix: {"WEBSOCKET_MAX_FRAME", "1KiB"}.
-        /// An empty value: not set, also where it would be otherwise.
         std::map<std::string, std::string> settings = {};
+        std::vector<std::string> unset = {}; ///< of those that are set otherwise
         std::vector<std::string> arguments = {"serve"};
         bool wait_ready = true; ///< until /readyz says 200
         std::string binary = default_binary();

@@ -240,7 +240,7 @@ TEST(load, ranges_end_where_they_say) {
         {"websocket.outbox", "\"4KiB\"", "\"1GiB\"", "4095", "\"2GiB\""},
         {"messages.max_delivery", "\"1KiB\"", "\"512MiB\"", "1023", "536870913"},
         {"messages.tail", "0", "\"1024GiB\"", "-1", "\"1025GiB\""},
-        {"auth.jwks_refresh", "\"10s\"", "\"1d\"", "\"9999ms\"", "\"25h\""},
+        {"auth.jwks_refresh", "\"1s\"", "\"1d\"", "\"999ms\"", "\"25h\""},
         {"auth.leeway", "\"0s\"", "\"10m\"", "\"-1s\"", "\"601s\""},
         {"auth.auth_timeout", "\"1s\"", "\"10m\"", "\"999ms\"", "\"11m\""},
         {"auth.max_token", "256", "\"15KiB\"", "255", "\"65KiB\""},
