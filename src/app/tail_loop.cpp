@@ -206,7 +206,7 @@ asio::awaitable<bool> tail_loop::read_page() {
         tailer_.fail_read();
         co_return co_await refresh_log_state();
     }
-    take_page(*page, static_cast<std::size_t>(limit));
+    take_page(*page);
     if (!page->messages.empty()) {
         observer_.observe(base::observed::page_read{
             page->messages.size(), std::chrono::duration_cast<std::chrono::microseconds>(
@@ -215,14 +215,12 @@ asio::awaitable<bool> tail_loop::read_page() {
     co_return true;
 }
 
-void tail_loop::take_page(pg::page& page, std::size_t limit) {
+void tail_loop::take_page(const pg::page& page) {
     core::tailer::page_end end;
     end.message = page.messages.empty() ? 0 : page.messages.back().seq;
     end.removal = page.removals.empty() ? 0 : page.removals.back().upto;
     end.more_messages = page.more;
-    end.more_removals = page.removals.size() >= limit;
-    const base::seq exact_upto = tailer_.end_read(end);
-    std::erase_if(page.messages, [&](const auto& each) { return each.seq > exact_upto; });
+    tailer_.end_read(end);
     state_.position = tailer_.position();
     state_.head = std::max(state_.head, state_.position);
     if (page.messages.empty() && page.removals.empty()) {

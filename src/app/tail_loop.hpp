@@ -69,7 +69,7 @@ private:
     asio::awaitable<void> follow();
     asio::awaitable<bool> tend_canary();
     asio::awaitable<bool> read_page();
-    void take_page(pg::page& page, std::size_t limit);
+    void take_page(const pg::page& page);
     void hand_on(batch made);
     void close();
     std::chrono::steady_clock::duration current_lag() const;

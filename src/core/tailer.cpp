@@ -55,15 +55,11 @@ int tailer::begin_read() {
     return limit_;
 }
 
-base::seq tailer::end_read(const page_end& page) {
+void tailer::end_read(const page_end& page) {
     base::seq last = page.message;
     if (!page.more_messages) {
         // No message is left before the last removal, so its number is settled as well.
         last = std::max(last, page.removal);
-    }
-    if (page.more_removals) {
-        // Of removals behind the last one nothing is known yet.
-        last = std::min(last, page.removal);
     }
     if (last > 0) {
         position_ = std::max(position_, last);
@@ -71,7 +67,7 @@ base::seq tailer::end_read(const page_end& page) {
     } else {
         empty_in_a_row_ = std::min(empty_in_a_row_ + 1, empty_reads_allowed + 1);
     }
-    at_end_ = !page.more_messages && !page.more_removals;
+    at_end_ = !page.more_messages;
     if (at_end_) {
         limit_ = smallest_page;
         reading_for_.reset();
@@ -79,7 +75,6 @@ base::seq tailer::end_read(const page_end& page) {
         dirty_ = true;
         limit_ = std::min(limit_ * 2, largest_page);
     }
-    return position_;
 }
 
 void tailer::fail_read() {

@@ -16,12 +16,12 @@ class tailer {
 public:
     using time_point = std::chrono::steady_clock::time_point;
 
-    /// How a page ended; messages and removals are in order of seq.
+    /// How a page ended. It has all removals beyond its beginning: only the last of each channel is
+    /// known, so one that is left out could be of any message.
     struct page_end {
         base::seq message = 0;      ///< the last one; 0: none
         base::seq removal = 0;      ///< the last one; 0: none
         bool more_messages = false; ///< than the limit took
-        bool more_removals = false; ///< than the limit took
     };
 
     base::seq position() const { return position_; }
@@ -51,9 +51,8 @@ public:
     /// Marks the rings so far as answered.
     int begin_read();
 
-    /// The page asked for is there. Returns up to which seq it is exact: messages above are not to
-    /// be handed on, they come again with the next page.
-    base::seq end_read(const page_end& page);
+    /// The page asked for is there.
+    void end_read(const page_end& page);
 
     /// The read failed; it is to be made again.
     void fail_read();

@@ -45,10 +45,9 @@ constexpr std::string_view messages_of_page =
 constexpr std::string_view end_of_page = ") as page order by seq) order by seq";
 
 constexpr std::string_view after_of_all =
-    "seq > (select $1::bigint) and seq <= 9223372036854775807 "
-    "order by seq limit (select $2::bigint)";
-const std::string page_of_all =
-    joined(log_of_page, after_of_all, messages_of_page, after_of_all, end_of_page);
+    "seq > (select $1::bigint) and seq <= 9223372036854775807 ";
+const std::string page_of_all = joined(log_of_page, after_of_all, messages_of_page, after_of_all,
+                                       "order by seq limit (select $2::bigint)", end_of_page);
 const std::string page_of_channel = joined(
     log_of_page, "channel = (select $1::text) and seq > (select $2::bigint)", messages_of_page,
     "channel = (select $1::text) and seq > (select $2::bigint) "

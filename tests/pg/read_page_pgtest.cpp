@@ -76,15 +76,14 @@ TEST_F(read_page_test, tells_of_its_own_channel_only) {
     EXPECT_EQ(removals_of(read_channel("' or true --", 0, 12)), removals{});
 }
 
-TEST_F(read_page_test, removals_are_limited_too_lowest_first) {
+// One that is left out could be of any message: only the last of each channel is known.
+TEST_F(read_page_test, brings_all_removals_whatever_the_limit_lowest_first) {
     insert(9, "'c' || i % 5");
     db.exec("delete from queue.message where seq <= 5");
-    const auto page = read_after(0, 5);
+    const auto page = read_after(0, 2);
     EXPECT_EQ(removals_of(page), (removals{{"c1", 1}, {"c2", 2}, {"c3", 3}, {"c4", 4}, {"c0", 5}}));
-    EXPECT_EQ(seqs_of(page), (seqs{6, 7, 8, 9}));
-    EXPECT_FALSE(page.more) << "of messages there are none";
-    EXPECT_EQ(removals_of(read_after(0, 2)), (removals{{"c1", 1}, {"c2", 2}}));
-    EXPECT_EQ(removals_of(read_after(2, 2)), (removals{{"c3", 3}, {"c4", 4}}));
+    EXPECT_EQ(seqs_of(page), (seqs{6, 7}));
+    EXPECT_TRUE(page.more);
     // Full by messages alone.
     EXPECT_TRUE(read_after(5, 4).more);
     EXPECT_FALSE(read_after(5, 5).more);

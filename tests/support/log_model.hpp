@@ -61,11 +61,10 @@ private:
 
     struct page {
         std::vector<row> rows;
-        std::vector<removal> removed; ///< above the page's after, lowest first
+        std::vector<removal> removed; ///< all above the page's after, lowest first
         base::seq emptied = 0;
         int epoch = 0;
         bool more = false;
-        bool more_removed = false;
     };
 
     struct client {
@@ -187,8 +186,6 @@ private:
             }
         }
         std::ranges::sort(made.removed, {}, &removal::upto);
-        made.more_removed = static_cast<int>(made.removed.size()) >= limit;
-        made.removed.resize(std::min(made.removed.size(), static_cast<std::size_t>(limit)));
         return made;
     }
 
@@ -279,8 +276,7 @@ private:
         end.message = page.rows.empty() ? 0 : page.rows.back().seq;
         end.removal = page.removed.empty() ? 0 : page.removed.back().upto;
         end.more_messages = page.more;
-        end.more_removals = page.more_removed;
-        const base::seq exact_upto = tailer_.end_read(end);
+        tailer_.end_read(end);
         for (const removal& one : page.removed) {
             tail_.lacks(name(one.channel), one.upto);
             for (client& each : clients_) {
@@ -290,9 +286,6 @@ private:
             }
         }
         for (const row& each : page.rows) {
-            if (each.seq > exact_upto) {
-                break;
-            }
             position_ = each.seq;
             auto frame = std::make_shared<base::frame>(std::string(100, 'x'), 0, name(each.channel),
                                                        each.seq);

@@ -74,11 +74,12 @@ TEST(Tailer, AFloodOfRingsWithNothingBehindThemIsSlowedDown) {
     EXPECT_EQ(tailer.rest().count(), 0);
 }
 
-/// Reads a page after 10 that ends so; returns up to where it is handed on.
+/// Reads a page after 10 that ends so; returns where the next one begins.
 base::seq after_ten(core::tailer& tailer, const page_end& end) {
     tailer.start_at(10);
     tailer.begin_read();
-    return tailer.end_read(end);
+    tailer.end_read(end);
+    return tailer.position();
 }
 
 TEST(TailerPage, WithoutRemovalsEndsAtItsLastMessage) {
@@ -95,25 +96,6 @@ TEST(TailerPage, ARemovalBehindTheLastMessageIsSettledWhereNoMessageIsLeftBefore
     EXPECT_EQ(after_ten(tailer, {.message = 20, .removal = 25, .more_messages = true}), 20)
         << "21 to 24 may be messages";
     EXPECT_EQ(after_ten(tailer, {.message = 20, .removal = 15}), 20);
-}
-
-/// As many removals as were asked for: one behind the last of them could be of any message.
-TEST(TailerPage, WhereRemovalsAreCutMessagesBehindThemComeAgain) {
-    core::tailer tailer;
-    EXPECT_EQ(after_ten(tailer, {.message = 20, .removal = 15, .more_removals = true}), 15);
-    EXPECT_FALSE(tailer.caught_up());
-    EXPECT_FALSE(tailer.at_end());
-    EXPECT_EQ(tailer.position(), 15);
-    EXPECT_EQ(after_ten(tailer, {.message = 20, .removal = 25, .more_removals = true}), 25);
-    EXPECT_EQ(after_ten(tailer, {.removal = 25, .more_removals = true}), 25);
-    EXPECT_EQ(
-        after_ten(tailer,
-                  {.message = 20, .removal = 25, .more_messages = true, .more_removals = true}),
-        20);
-    EXPECT_EQ(
-        after_ten(tailer,
-                  {.message = 20, .removal = 15, .more_messages = true, .more_removals = true}),
-        15);
 }
 
 TEST(TailerLag, IsTheAgeOfTheOldestRingWithoutAnAnswer) {
