@@ -1,6 +1,6 @@
 #include "ws/handshake.hpp"
 
-#include <boost/beast/http/rfc7230.hpp>
+#include <boost/beast/core/string.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -29,10 +29,30 @@ std::vector<std::string> values_of(const parsed_request& request, Name name) {
     return values;
 }
 
-bool has_token(const parsed_request& request, http::field name, std::string_view token) {
+/// The items of a list over all fields of that name. Beast's own lists end an item where it stops
+/// being a token, so "websocket?" would be taken for websocket.
+std::vector<std::string_view> items_of(const parsed_request& request, http::field name) {
+    constexpr const char* blanks = " \t";
+    std::vector<std::string_view> items;
     const auto [first, last] = request.equal_range(name);
-    return std::any_of(first, last, [&](const auto& field) {
-        return http::token_list(field.value()).exists({token.data(), token.size()});
+    for (auto field = first; field != last; ++field) {
+        std::string_view rest(field->value().data(), field->value().size());
+        while (!rest.empty()) {
+            auto item = rest.substr(0, rest.find(','));
+            rest.remove_prefix(std::min(item.size() + 1, rest.size()));
+            item.remove_prefix(std::min(item.find_first_not_of(blanks), item.size()));
+            item = item.substr(0, item.find_last_not_of(blanks) + 1);
+            if (!item.empty())
+                items.push_back(item);
+        }
+    }
+    return items;
+}
+
+bool has_item(const parsed_request& request, http::field name, std::string_view wanted) {
+    const auto items = items_of(request, name);
+    return std::any_of(items.begin(), items.end(), [wanted](std::string_view item) {
+        return boost::beast::iequals(item, wanted);
     });
 }
 
@@ -62,13 +82,9 @@ refusal upgrade_problem(const parsed_request& request) {
 }
 
 std::vector<std::string> subprotocols_of(const parsed_request& request) {
-    std::vector<std::string> names;
-    const auto [first, last] = request.equal_range(http::field::sec_websocket_protocol);
-    for (auto field = first; field != last; ++field)
-        for (const auto& name : http::token_list(field->value()))
-            if (names.size() < max_subprotocols)
-                names.emplace_back(name);
-    return names;
+    const auto items = items_of(request, http::field::sec_websocket_protocol);
+    const auto count = std::min(items.size(), max_subprotocols);
+    return {items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count)};
 }
 
 } // namespace
@@ -83,6 +99,10 @@ refusal check_request(const parsed_request& request) {
         (encodings > 0 && (request.version() != 11 || !request.chunked())) ||
         text_of(request, http::field::content_length).find(',') != std::string::npos)
         return {400, "unclear length of the body"};
+    // Behind a chunked body come more fields, which Beast puts among those of the header: a client
+    // could add to what a proxy in front has said of it. Nothing here takes a body.
+    if (encodings > 0)
+        return {501, "requests with Transfer-Encoding are not taken here"};
     // What decides about rights must not be said twice.
     for (const auto name : {http::field::host, http::field::origin, http::field::authorization})
         if (request.count(name) > 1)
@@ -107,8 +127,8 @@ http_request describe_request(const parsed_request& request) {
     seen.authorization = text_of(request, http::field::authorization);
     seen.forwarded_for = values_of(request, "X-Forwarded-For");
     seen.forwarded = values_of(request, http::field::forwarded);
-    seen.wants_upgrade = has_token(request, http::field::upgrade, "websocket") &&
-                         has_token(request, http::field::connection, "upgrade");
+    seen.wants_upgrade = has_item(request, http::field::upgrade, "websocket") &&
+                         has_item(request, http::field::connection, "upgrade");
     if (!seen.wants_upgrade)
         return seen;
     auto problem = upgrade_problem(request);

@@ -139,11 +139,11 @@ asio::awaitable<error_code> http_door::impl::parse() {
         if (buffer_.size() > 0) {
             begun = true;
             const error_code error = feed_parser();
-            if (error && error != http::error::need_more)
-                co_return co_await refuse(refusal_for(error));
             if (parser_->is_header_done() && !std::exchange(checked, true))
                 if (auto why = check_request(parser_->get()); why.status != 0)
                     co_return co_await refuse(std::move(why));
+            if (error && error != http::error::need_more)
+                co_return co_await refuse(refusal_for(error));
             if (parser_->is_done())
                 co_return error_code();
         }

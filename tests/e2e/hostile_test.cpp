@@ -448,7 +448,7 @@ tally attack_with_handshake(generator& draw, std::uint16_t port) {
     EXPECT_EQ(answer.substr(0, 9), "HTTP/1.1 ") << answer;
     const std::string status = answer.substr(9, 3);
     const bool known = std::ranges::any_of(
-        std::array{"101", "200", "400", "404", "405", "408", "413", "426", "431"},
+        std::array{"101", "200", "400", "404", "405", "408", "413", "426", "431", "501"},
         [&](const char* each) { return status == each; });
     EXPECT_TRUE(known) << answer << "\nto " << bytes.substr(0, 2'000);
     return status == "101" || status == "200" ? tally{.fine = 1} : tally{.refused = 1};

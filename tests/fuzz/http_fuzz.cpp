@@ -69,24 +69,25 @@ public:
         while (true) {
             if (buffer_.size() > 0) {
                 const auto error = feed(parser, made.text);
-                if (error && error != http::error::need_more) {
-                    made.refused = status_for(error);
-                    return made;
-                }
                 if (parser.is_header_done() && !std::exchange(checked, true)) {
                     const auto why = ws::check_request(parser.get());
                     require((why.status == 0) == why.text.empty());
-                    require(why.status == 0 || why.status == 400 || why.status == 431);
+                    require(why.status == 0 || why.status == 400 || why.status == 431 ||
+                            why.status == 501);
                     if (why.status != 0) {
                         made.refused = why.status;
                         return made;
                     }
                 }
+                if (error && error != http::error::need_more) {
+                    made.refused = status_for(error);
+                    return made;
+                }
                 if (parser.is_done())
                     break;
             }
             if (buffer_.size() + read_at_once > buffer_.max_size()) {
-                made.refused = 431; // a chunk's extension, or a trailer, without an end
+                made.refused = 431; // a line without an end
                 return made;
             }
             if (input_.empty())
@@ -231,11 +232,10 @@ void check_upgrade(const outcome& one, const plain_request& plain) {
     require(keys.size() == 1 && is_key(keys.front()));
     require(lists(plain.values("upgrade"), "websocket"));
     require(lists(plain.values("connection"), "upgrade"));
-    // No body: nothing behind the header but the end of no chunks.
+    // No body.
     const auto lengths = plain.values("content-length");
     require(lengths.empty() ||
             (lengths.size() == 1 && lengths.front().find_first_not_of('0') == std::string::npos));
-    require(lengths.empty() || plain.values("transfer-encoding").empty());
     require(one.seen.method == "GET");
 }
 
@@ -254,7 +254,7 @@ void check_taken(const outcome& one, const plain_request& plain, std::size_t max
     // A first line that came whole with the first bytes isn't counted.
     require(header_size(one) <= max_header + std::min(max_header, read_at_once));
     require(one.fields <= 100);
-    require(plain.fields.size() == one.fields || !plain.values("transfer-encoding").empty());
+    require(plain.fields.size() == one.fields && plain.values("transfer-encoding").empty());
     require(plain.first == seen.method + " " + seen.target + " HTTP/1.1" ||
             plain.first == seen.method + " " + seen.target + " HTTP/1.0");
     require(seen.target.starts_with('/') && seen.target.starts_with(seen.path));

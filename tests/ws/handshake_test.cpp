@@ -73,6 +73,7 @@ TEST_P(WsHandshake, RefusesWhatIsNoValidHandshake) {
          replaced(good, "Connection:", "Connection: keep-alive\r\nConnection:"), 101},
         {"Upgrade twice, websocket last",
          replaced(good, "Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket"), 101},
+        {"chunked", plain_handshake("/", "Transfer-Encoding: chunked\r\n"), 501},
         {"other encoding", plain_handshake("/", "Transfer-Encoding: gzip\r\n"), 400},
         {"long header", plain_handshake("/ws", "X: " + std::string(17'000, 'x') + "\r\n"), 431},
         {"many fields",
@@ -205,8 +206,8 @@ TEST_P(WsHandshake, KeepsPlainConnectionsOpen) {
     EXPECT_EQ(client.read_exactly(4), "/two");
     client.write("HEAD /three HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_NE(client.read_until("\r\n\r\n").find("Content-Length: 6"), std::string::npos);
-    client.write("POST /four HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                 "3\r\nabc\r\n0\r\n\r\nGET /five HTTP/1.0\r\n\r\n");
+    client.write("POST /four HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+                 "GET /five HTTP/1.0\r\n\r\n");
     EXPECT_EQ(status_of(client.read_until("\r\n\r\n")), 200u);
     EXPECT_EQ(client.read_exactly(5), "/four");
     EXPECT_NE(client.read_until("\r\n\r\n").find("Connection: close"), std::string::npos);
