@@ -419,7 +419,8 @@ TEST(Auth, TheScriptForTokensMakesGoodOnes) {
     herald_client client(daemon.port(), {.subprotocol = "pgherald.v1, bearer." + token});
     EXPECT_EQ(answer_to(client, R"({"type":"subscribe","channel":"user.ann \"a\""})"), "ok");
     EXPECT_EQ(answer_to(client, R"({"type":"subscribe","channel":"user.bob"})"), "forbidden");
-    client.call(R"({"type":"publish","channel":"user.ann \"a\"","data":1})", "ok");
+    herald_client writer(daemon.port(), {.subprotocol = "pgherald.v1, bearer." + token});
+    writer.call(R"({"type":"publish","channel":"user.ann \"a\"","data":1})", "ok");
     EXPECT_EQ(client.next("message").at("sender"), "ann \"a\"");
 }
 

@@ -105,8 +105,8 @@ TEST_F(Reload, WhatOnlyAStartCanChangeIsNamed) {
 TEST_F(Reload, TheAddressInUseDecidesWhetherTokensAreNeeded) {
     const std::string all_addresses = "[server]\nlisten = \"0.0.0.0:0\"\n";
     const std::string loopback = "[server]\nlisten = \"127.0.0.1:0\"\n";
-    start(all_addresses + "[auth]\nmode = \"token\"\nsecret = \"" + first_secret + "\"\n",
-          {}, {"SERVER_LISTEN"});
+    start(all_addresses + "[auth]\nmode = \"token\"\nsecret = \"" + first_secret + "\"\n", {},
+          {"SERVER_LISTEN"});
     EXPECT_TRUE(reload(loopback, "the reload failed")) << daemon->log();
     EXPECT_NE(daemon->log().find("others can reach"), std::string::npos) << daemon->log();
     herald_client client(daemon->port());
