@@ -20,10 +20,9 @@ bool session::may(auth::verb verb, const std::string& channel, const wire::ref& 
         break;
     }
     ++shard_.counts().denied;
-    const bool reads = verb == auth::verb::subscribe;
-    answer(ref, {base::errc::forbidden, std::string(who_ != nullptr ? "the token doesn't allow to "
-                                                                    : "nobody is allowed to ") +
-                                            (reads ? "read" : "publish on") + " this channel"});
+    std::string why = who_ != nullptr ? "the token doesn't allow to " : "nobody is allowed to ";
+    why += verb == auth::verb::subscribe ? "read" : "publish on";
+    answer(ref, {base::errc::forbidden, std::move(why) + " this channel"});
     return false;
 }
 

@@ -149,7 +149,7 @@ public:
 
 private:
     std::string next() { return make_id(number_, ++count_); }
-    unsigned some() { return 1 + random_() % 5; }
+    unsigned some() { return static_cast<unsigned>(1 + random_() % 5); }
     void pause() { std::this_thread::sleep_for(std::chrono::microseconds(random_() % 6000)); }
     void keep(const std::vector<std::string>& ids) { committed_.insert(ids.begin(), ids.end()); }
 
