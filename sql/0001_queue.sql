@@ -426,7 +426,9 @@ begin
     busy := false;
     removed := 0;
     lock table queue.retaining in share update exclusive mode nowait;
-    select count(*), max(page.seq), coalesce(bool_or(page.created_at < horizon), false)
+    -- A time to come says nothing of the rows behind it, be it a publisher's mistake or malice.
+    select count(*), max(page.seq),
+           coalesce(bool_or(page.created_at < horizon or page.created_at > now()), false)
     into looked_at, last, found_old
     from (select m.seq, m.created_at from queue.message m
           where m.seq > after and m.seq <= 9223372036854775807
@@ -455,13 +457,22 @@ end
 $$;
 revoke all on function queue.remove_old(interval, interval, bigint, int) from public;
 
--- After this, numbers learned before it say nothing. Numbering itself goes on upward.
+-- After this, numbers learned before it say nothing. Numbering itself goes on upward, from the rows if
+-- they came by a way that left the sequences behind, like a restore.
 create or replace function queue.new_epoch() returns uuid
-    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set row_security = off
     as $$
 declare
     fresh uuid;
+    top bigint;
 begin
+    lock table queue.settling in share update exclusive mode;
+    top := greatest(pg_sequence_last_value('queue.settled_seq'),
+                    (select max(seq) from queue.message), (select max(seq) from queue.trimmed));
+    perform setval('queue.settled_seq', top);
+    if coalesce(pg_sequence_last_value('queue.message_seq'), 0) < top then
+        perform setval('queue.message_seq', top);
+    end if;
     update queue.log set epoch = gen_random_uuid() returning epoch into fresh;
     perform pg_notify('queue_message', '');
     return fresh;
@@ -473,8 +484,8 @@ create or replace function queue.forget_truncated() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp
     as $$
 begin
-    update queue.log set emptied_at = pg_sequence_last_value('queue.settled_seq');
-    perform queue.new_epoch();
+    update queue.log set emptied_at = pg_sequence_last_value('queue.settled_seq'), epoch = gen_random_uuid();
+    perform pg_notify('queue_message', '');
     return null;
 end
 $$;
@@ -529,7 +540,6 @@ declare
     present bigint := queue.current_timeline();
     here_system bigint := (select system_identifier from pg_control_system());
     here_database oid := (select oid from pg_database where datname = current_database());
-    top bigint;
 begin
     if exists (select from queue.log l
                where l.system_identifier <> here_system or l.database <> here_database) then
@@ -537,13 +547,6 @@ begin
         update queue.log l set system_identifier = here_system, database = here_database
         where l.system_identifier <> here_system or l.database <> here_database;
         if found then
-            -- What was restored, and how well, is unknown: bring the sequences up to the rows.
-            top := greatest(pg_sequence_last_value('queue.settled_seq'),
-                            (select max(seq) from queue.message), (select max(seq) from queue.trimmed));
-            perform setval('queue.settled_seq', top);
-            if coalesce(pg_sequence_last_value('queue.message_seq'), 0) < top then
-                perform setval('queue.message_seq', top);
-            end if;
             delete from queue.timeline;
             perform setval('queue.timeline_seq', 0);
             perform queue.new_epoch();

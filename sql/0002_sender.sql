@@ -86,6 +86,7 @@ $$;
 -- be hidden from them, and one that settles would keep a number that readers are past. So they fail.
 alter function queue.settle_row() set row_security = off;
 alter function queue.head() set row_security = off;
+alter function queue.new_epoch() set row_security = off;
 alter function queue.current_epoch() set row_security = off;
 alter function queue.remove_old(interval, interval, bigint, int) set row_security = off;
 
@@ -118,6 +119,11 @@ begin
     elsif not pg_has_role(session_user, role_name, 'member') then
         raise exception using errcode = 'invalid_role_specification', message =
             format('"%s" is not a member of role "%s"', session_user, role_name);
+    elsif current_setting('server_version_num')::int >= 160000
+          and not pg_has_role(session_user, role_name, 'set') then
+        raise exception using errcode = 'invalid_role_specification', message =
+            format('"%s" is a member of role "%s", but may not become it: grant it with set true',
+                   session_user, role_name);
     elsif not (has_schema_privilege(role_name, 'queue', 'usage')
                and has_column_privilege(role_name, 'queue.message', 'id', 'insert')
                and has_column_privilege(role_name, 'queue.message', 'channel', 'insert')

@@ -189,6 +189,15 @@ void find_address(arrival& from) {
     }
 }
 
+/// A page can read a close code, but nothing of a refused handshake, whose `status` this would be.
+void refuse_by_close(arrival& from, wire::close_code code, std::string_view told, int status,
+                     std::string logged) {
+    from.refused = code;
+    from.reason = told;
+    from.shard.observer().observe(
+        base::observed::session_refused{from.peer, status, std::move(logged)});
+}
+
 /// Who comes, by the token in the handshake. What is answered where that can't be; status 0: go on.
 asio::awaitable<ws::http_response> check_token(arrival& from) {
     ws::http_response go_on;
@@ -209,9 +218,8 @@ asio::awaitable<ws::http_response> check_token(arrival& from) {
     if (token.in_header) {
         co_return bad_token(why);
     }
-    // A page can read a close code, but nothing of a refused handshake.
-    from.refused = wire::close_code::unauthorized;
-    from.reason = auth::explain(why);
+    refuse_by_close(from, wire::close_code::unauthorized, auth::explain(why), 401,
+                    std::string(auth::explain(why)));
     co_return go_on;
 }
 
@@ -219,10 +227,8 @@ void check_origin(arrival& from) {
     const ws::http_request& request = from.request;
     if (request.has_origin &&
         !core::origin_allowed(request.origin, request.host, from.shard.policy()->allowed_origins)) {
-        from.refused = wire::close_code::refused;
-        from.reason = wire::reason_of(wire::close_code::refused);
-        from.shard.observer().observe(
-            base::observed::session_refused{from.peer, 403, "origin " + request.origin});
+        const auto told = wire::reason_of(wire::close_code::refused);
+        refuse_by_close(from, wire::close_code::refused, told, 403, "origin " + request.origin);
     }
 }
 
@@ -285,6 +291,10 @@ asio::awaitable<ws::http_response> welcome(arrival& from) {
 void tell_why_not(shard& shard, const ws::http_door& door) {
     if (const auto why = door.tls_failure()) {
         shard.observer().observe(base::observed::tls_failed{door.peer(), why.message()});
+    }
+    if (const unsigned status = door.refused(); status != 0) {
+        shard.observer().observe(
+            base::observed::request_refused{door.peer(), static_cast<int>(status)});
     }
     if (door.refused() == 408) {
         shard.limited(base::limit::handshake_time);

@@ -13,7 +13,6 @@ void session::handle(const wire::ref& ref, wire::publish verb) {
     }
     auto role = role_of(*shard_.policy(), who_.get());
     if (!role) {
-        ++shard_.counts().denied;
         answer(ref, role.error());
         return;
     }

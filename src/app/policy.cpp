@@ -129,8 +129,13 @@ identity_ptr identify(const policy& policy, auth::claims claims) {
     return made;
 }
 
-identity_ptr identify_again(const policy& policy, const identity& before) {
+identity_ptr identify_again(const policy& policy, const struct policy& old,
+                            const identity& before) {
     auto made = std::make_shared<identity>(before);
+    if (policy.token_rules.grants_claim != old.token_rules.grants_claim ||
+        policy.token_rules.role_claim != old.token_rules.role_claim) {
+        auth::read_grants_again(made->claims, policy.token_rules);
+    }
     made->acting = acting(policy, made->claims);
     return made;
 }

@@ -50,8 +50,8 @@ using identity_ptr = std::shared_ptr<const identity>;
 /// What a verified token makes of its session.
 identity_ptr identify(const policy& policy, auth::claims claims);
 
-/// The same person under another policy, who expires when they did.
-identity_ptr identify_again(const policy& policy, const identity& before);
+/// The same person under another policy than `old`, who expires when they did.
+identity_ptr identify_again(const policy& policy, const struct policy& old, const identity& before);
 
 /// What `who`, null for nobody, may do.
 auth::access access_of(const policy& policy, auth::verb verb, std::string_view channel,

@@ -124,6 +124,9 @@ void session::answer(const wire::ok& ok) {
 
 void session::answer(const wire::ref& ref, const base::failure& failure) {
     ++shard_.counts().errors;
+    if (failure.code == base::errc::unauthorized || failure.code == base::errc::forbidden) {
+        ++shard_.counts().denied;
+    }
     send(make_frame([&](std::string& out) { wire::append_error(out, ref, failure); }));
 }
 

@@ -44,7 +44,7 @@ public:
     void log_changed(bool other_epoch, base::seq good_upto, base::reset_reason otherwise);
 
     /// The shard's policy is another one.
-    void policy_changed();
+    void policy_changed(const policy& before);
 
     /// What was asked of shard::wake().
     void due(core::session_clock::time_point now);

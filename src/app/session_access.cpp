@@ -12,14 +12,12 @@ bool session::may(auth::verb verb, const std::string& channel, const wire::ref& 
     case auth::access::granted:
         return true;
     case auth::access::needs_token:
-        ++shard_.counts().denied;
         answer(ref, {base::errc::unauthorized,
                      "this needs a token; send an auth frame with one, then this frame again"});
         return false;
     case auth::access::forbidden:
         break;
     }
-    ++shard_.counts().denied;
     std::string why = who_ != nullptr ? "the token doesn't allow to " : "nobody is allowed to ";
     why += verb == auth::verb::subscribe ? "read" : "publish on";
     answer(ref, {base::errc::forbidden, std::move(why) + " this channel"});
@@ -59,13 +57,13 @@ void session::await_token() {
                          : core::session_clock::never);
 }
 
-void session::policy_changed() {
+void session::policy_changed(const policy& before) {
     const policy& policy = *shard_.policy();
     if (who_ != nullptr && !policy.needs_tokens) {
         who_ = nullptr;
         clock_.expires_at(core::session_clock::never);
     } else if (who_ != nullptr) {
-        who_ = identify_again(policy, *who_);
+        who_ = identify_again(policy, before, *who_);
     } else {
         await_token();
     }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace app {
 
@@ -83,9 +84,9 @@ void shard::hand(std::vector<publish_receipt> receipts) {
 
 void shard::hand(policy_ptr policy) {
     asio::post(context_, [this, policy = std::move(policy)]() mutable {
-        policy_ = std::move(policy);
+        const policy_ptr before = std::exchange(policy_, std::move(policy));
         for (session* who : sessions_) {
-            who->policy_changed();
+            who->policy_changed(*before);
         }
     });
 }

@@ -88,19 +88,23 @@ token_keys::read(const config::auth_section& from) {
 auth::key_set token_keys::use(const config::auth_section& settings, read_keys keys) {
     if (settings.jwks_url != settings_.jwks_url) {
         fetched_ = {};
+        tell("auth.jwks_url", fetched_);
     }
     settings_ = settings;
     keys_ = std::move(keys);
     ++use_count_;
-    const auto tell = [this](const std::string& source, const auth::key_set& found) {
-        if (!found.empty()) {
-            observer_.observe(base::observed::token_keys_loaded{source, found.keys().size()});
-        }
-    };
     tell("auth", keys_.fixed);
     tell("auth.jwks_file", keys_.from_file);
     wake_.notify();
     return all();
+}
+
+/// Of a source that has no keys any more as well.
+void token_keys::tell(const std::string& source, const auth::key_set& found) {
+    const std::size_t before = std::exchange(told_[source], found.keys().size());
+    if (before != 0 || !found.empty()) {
+        observer_.observe(base::observed::token_keys_loaded{source, found.keys().size()});
+    }
 }
 
 auth::key_set token_keys::all() const {
@@ -151,6 +155,7 @@ bool token_keys::read_file() {
         return false;
     }
     keys_.from_file = std::move(*found);
+    tell("auth.jwks_file", keys_.from_file);
     changed_(all());
     return true;
 }
@@ -171,7 +176,7 @@ asio::awaitable<bool> token_keys::fetch() {
         co_return false;
     }
     fetched_ = std::move(*found);
-    observer_.observe(base::observed::token_keys_loaded{"auth.jwks_url", fetched_.keys().size()});
+    tell("auth.jwks_url", fetched_);
     changed_(all());
     co_return true;
 }

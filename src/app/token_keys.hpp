@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ private:
     asio::awaitable<void> look_again_here();
     asio::awaitable<bool> fetch();
     bool read_file();
+    void tell(const std::string& source, const auth::key_set& found);
     auth::key_set all() const;
 
     asio::io_context& context_;
@@ -59,6 +61,7 @@ private:
     config::auth_section settings_;
     read_keys keys_;
     auth::key_set fetched_;
+    std::map<std::string, std::size_t> told_; ///< keys of each source that were spoken of last
     signal wake_;
     std::vector<std::shared_ptr<signal>> waiting_;
     std::chrono::steady_clock::time_point looked_at_{};

@@ -154,4 +154,19 @@ read_claims(std::string payload, const token_rules& rules, std::chrono::sys_seco
     return out;
 }
 
+void read_grants_again(claims& of, const token_rules& rules) {
+    of.role.clear();
+    of.granted = {};
+    const auto parsed = json::parse_object(of.json, payload_limits);
+    if (!parsed)
+        return;
+    claim_reader read(*parsed);
+    auto role = rules.role_claim.empty() ? std::string() : read.text(rules.role_claim);
+    auto granted = read.grants(rules.grants_claim);
+    if (read.malformed())
+        return;
+    of.role = std::move(role);
+    of.granted = std::move(granted);
+}
+
 } // namespace auth

@@ -57,4 +57,8 @@ boost::system::result<claims, token_error> verify(std::string_view token, const 
                                                   const token_rules& rules,
                                                   std::chrono::sys_seconds now);
 
+/// Of a token that was verified: what it grants and its role, by where `rules` look for them now.
+/// A claim there that isn't what it has to be gives nothing.
+void read_grants_again(claims& of, const token_rules& rules);
+
 } // namespace auth

@@ -84,8 +84,14 @@ void check_keys(loaded& to) {
 
 void check_roles_together(loaded& to) {
     const auto& auth = to.values.auth;
-    if (!sound(to, {"auth.role_claim", "auth.roles", "auth.anonymous_role"}))
+    if (!sound(to, {"auth.mode", "auth.role_claim", "auth.roles", "auth.anonymous_role"}))
         return;
+    if (!auth.role_claim.empty() && auth.mode == auth_mode::none) {
+        refuse(to, "auth.role_claim",
+               "does nothing with auth.mode = \"none\": there are no tokens to name a role, and "
+               "publishes would run as the daemon's own; set auth.mode = \"token\" and a key");
+        return;
+    }
     if (!auth.role_claim.empty() && auth.roles.empty())
         refuse(to, "auth.role_claim",
                "is set without auth.roles: list the roles that a token may name");

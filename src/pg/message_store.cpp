@@ -16,14 +16,13 @@ const std::string state_of_log =
            "from queue.log left join queue.timeline on true order by timeline");
 
 // Row level security leaves rows out without a word, and a message that is left out is lost. So
-// this role must be exempt, or have a policy for reading that doesn't look at the row; and the
-// owner must not be made subject to it, as whom the functions of the schema read.
+// this role must be exempt, or have a policy for reading that is plainly true, since nobody can
+// know what another expression says of rows to come; and the owner must not be made subject to it,
+// as whom the functions of the schema read. A policy without USING permits no row, and restricts
+// none.
 constexpr std::string_view hides_messages =
     "with policy as ("
-    "select polpermissive as permissive, "
-    "pg_get_expr(polqual, polrelid) <> 'true' and exists ("
-    "select from pg_depend where classid = 'pg_policy'::regclass and objid = pg_policy.oid "
-    "and refobjid = polrelid and refobjsubid > 0) as looks_at_row "
+    "select polpermissive as permissive, pg_get_expr(polqual, polrelid) as shown "
     "from pg_policy where polrelid = 'queue.message'::regclass and polcmd in ('r', '*') "
     "and (0 = any (polroles) or exists (select from unnest(polroles) as reader (oid) "
     "where pg_has_role(reader.oid, 'usage')))) "
@@ -31,8 +30,8 @@ constexpr std::string_view hides_messages =
     "relforcerowsecurity and not (select rolsuper or rolbypassrls from pg_roles where oid = "
     "relowner) "
     "or row_security_active(pg_class.oid) and ("
-    "not exists (select from policy where permissive and not looks_at_row) "
-    "or exists (select from policy where not permissive and looks_at_row))) "
+    "not exists (select from policy where permissive and shown = 'true') "
+    "or exists (select from policy where not permissive and shown <> 'true'))) "
     "from pg_class where oid = 'queue.message'::regclass";
 
 const std::string state_of_channel =

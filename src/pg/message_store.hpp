@@ -112,10 +112,10 @@ public:
     asio::awaitable<outcome<pg::channel_state>> channel_state(std::string_view channel);
 
     /// Messages of all channels with seq > `after`, at most `limit`, and all removals beyond
-    /// `after`. Data longer than `max_data` bytes isn't fetched (too_large). The page is exact: what
-    /// it doesn't have up to its last message (up to anything committed when it was read, if it has
-    /// no `more`) isn't in the table, and whatever of that was ever there is covered by a removal
-    /// or by emptied_at.
+    /// `after`. Data longer than `max_data` bytes isn't fetched (too_large). The page is exact:
+    /// what it doesn't have up to its last message (up to anything committed when it was read, if
+    /// it has no `more`) isn't in the table, and whatever of that was ever there is covered by a
+    /// removal or by emptied_at.
     asio::awaitable<outcome<page>> read_after(base::seq after, int limit, std::size_t max_data);
 
     /// The same for one channel with after < seq <= upto; at most one removal, which may be of a
@@ -172,6 +172,7 @@ public:
     asio::awaitable<outcome<double>> queue_usage();
 
 private:
+    asio::awaitable<error> why_refused(error refusal);
     connection& connection_;
 };
 

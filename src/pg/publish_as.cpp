@@ -12,9 +12,27 @@ namespace {
 constexpr std::string_view insert_as = "select place, seq, is_new, is_equal "
                                        "from queue.publish_as($1, $2, $3, $4, $5, $6)";
 
+constexpr std::string_view may_call =
+    "select has_function_privilege("
+    "'queue.publish_as(text, text, uuid[], text[], json[], text[])', 'execute')";
+
 enum column { place, seq, is_new, is_equal };
 
 } // namespace
+
+/// The same SQLSTATE says that policies refuse a row, and that the function may not be called at
+/// all.
+asio::awaitable<error> message_store::why_refused(error refusal) {
+    const auto answer = co_await connection_.query(may_call);
+    if (!answer)
+        co_return answer.error();
+    if (answer->text(0, 0) == "t")
+        co_return refusal;
+    co_return error{
+        error::kind::refused, "0P000",
+        "the daemon's role lacks EXECUTE on queue.publish_as(text, text, uuid[], text[], "
+        "json[], text[]): grant it"};
+}
 
 asio::awaitable<outcome<std::vector<stored>>>
 message_store::publish_as(std::string_view role, std::string_view claims,
@@ -31,6 +49,8 @@ message_store::publish_as(std::string_view role, std::string_view claims,
         const auto [ids, channels, data, senders] = arrays.parameters();
         const parameter parameters[] = {role, claims, ids, channels, data, senders};
         auto answer = co_await connection_.query(insert_as, parameters);
+        if (!answer && turn == 0 && answer.error().is_permission())
+            co_return co_await why_refused(answer.error());
         if (!answer)
             co_return turn == 0 ? answer.error() : after_commit(answer.error());
         std::vector<bool> seen(pending->size());

@@ -51,7 +51,7 @@ std::vector<std::string> close_codes() {
 }
 
 std::vector<std::string> refusals() {
-    return {"400", "401", "403", "404", "405", "408", "413", "426", "429", "431", "500", "503"};
+    return {"400", "401", "403", "404", "405", "408", "413", "426", "429", "431", "501", "503"};
 }
 
 std::vector<std::string> error_codes() {
@@ -212,8 +212,8 @@ void counting::operator()(const base::observed::session_closed& o) {
     closed_.count(std::to_string(o.code));
 }
 
-void counting::operator()(const base::observed::session_refused& o) {
-    refused_.count(std::to_string(o.status));
+void counting::count_refused(int status) {
+    refused_.count(std::to_string(status));
 }
 
 } // namespace telemetry

@@ -76,7 +76,8 @@ public:
     void operator()(const base::observed::publish_batch& o);
     void operator()(const base::observed::publish_latency& o);
     void operator()(const base::observed::session_closed& o);
-    void operator()(const base::observed::session_refused& o);
+    void operator()(const base::observed::session_refused& o) { count_refused(o.status); }
+    void operator()(const base::observed::request_refused& o) { count_refused(o.status); }
     void operator()(const base::observed::token_refused& o) { tokens_refused_.count(o.reason); }
     void operator()(const base::observed::token_keys_loaded& o);
     void operator()(const base::observed::token_keys_failed&) { token_key_failures_.Increment(); }
@@ -103,6 +104,8 @@ public:
     void operator()(const base::observed::address_limited&) {}
 
 private:
+    void count_refused(int status);
+
     postgres_metrics postgres_;
     labelled_counter closed_;
     labelled_counter refused_;

@@ -70,6 +70,9 @@ about about_of(const session_closed&) {
 about about_of(const session_refused&) {
     return {level::info, "session_refused", "refused a client"};
 }
+about about_of(const request_refused&) {
+    return {level::debug, "request_refused", "refused a request"};
+}
 about about_of(const address_limited&) {
     return {level::warn, "address_limited", "refusing an address what is beyond its limit"};
 }
@@ -195,6 +198,9 @@ fields fields_of(const session_closed& o) {
 fields fields_of(const session_refused& o) {
     return {text("address", o.address), number("status", o.status),
             text("reason", o.reason, longest_from_client)};
+}
+fields fields_of(const request_refused& o) {
+    return {text("address", o.address), number("status", o.status)};
 }
 fields fields_of(const address_limited& o) {
     return {text("address", o.address), text("limit", o.limit)};

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -65,6 +66,33 @@ TEST_F(Http, OtherMethodsAreRefused) {
     support::raw_client raw("127.0.0.1", static_cast<std::uint16_t>(daemon.port()));
     raw.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
     EXPECT_NE(raw.read_until("\r\n\r\n").find("405"), std::string::npos);
+}
+
+TEST_F(Http, WhatIsRefusedIsCounted) {
+    for (const auto* more : {"Transfer-Encoding: chunked\r\n", "Content-Length: 9999999\r\n"}) {
+        support::raw_client raw("127.0.0.1", static_cast<std::uint16_t>(daemon.port()));
+        raw.write(support::plain_handshake("/ws", more));
+        raw.read_to_end();
+    }
+    EXPECT_EQ(get("/ws").status, 426U);
+    for (const auto* status : {"501", "413", "426"})
+        EXPECT_EQ(daemon.metric("pgherald_sessions_refused_total{status=\"" + std::string(status) +
+                                "\"}"),
+                  1)
+            << status;
+}
+
+TEST_F(Http, TheImagesHealthCheckAsksIt) {
+    const auto healthy = [&] {
+        const std::string command =
+            "PGHERALD_SERVER_LISTEN=0.0.0.0:" + std::to_string(daemon.port()) +
+            " bash " PGHERALD_SOURCE_DIR "/deploy/healthcheck.sh 2>/dev/null";
+        return std::system(command.c_str()) == 0;
+    };
+    EXPECT_TRUE(healthy());
+    daemon.signal(SIGKILL);
+    daemon.wait();
+    EXPECT_FALSE(healthy());
 }
 
 TEST_F(Http, APageOfAnotherOriginIsRefused) {

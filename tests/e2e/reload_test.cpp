@@ -72,6 +72,20 @@ TEST_F(Reload, RulesHoldForOpenSessionsFromThenOn) {
     client.subscribe("b");
 }
 
+TEST_F(Reload, ClaimsGoByTheNamesTheyHaveNow) {
+    const std::string config = "[auth]\nmode = \"token\"\nsecret = \"" + first_secret + "\"\n";
+    start(config);
+    const auto token = support::hmac_token(
+        first_secret, R"({"sub":"a","pgherald":{"subscribe":["a"]},"may":{"subscribe":["b"]}})");
+    herald_client client(daemon->port(), {.headers = {{"Authorization", "Bearer " + token}}});
+    client.subscribe("a");
+    ASSERT_TRUE(reload(config + "claim = \"may\"\n", "changed=auth.claim"));
+    EXPECT_EQ(client.next("unsubscribed").at("channel"), "a");
+    EXPECT_EQ(answer_to(client, R"({"type":"subscribe","channel":"a"})"), "forbidden");
+    client.subscribe("b");
+    EXPECT_EQ(daemon->metric("pgherald_denied_total"), 1);
+}
+
 TEST_F(Reload, AWrongConfigurationChangesNothing) {
     start(rule("closed", "nobody"));
     herald_client client(daemon->port());

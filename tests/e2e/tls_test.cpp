@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -102,6 +103,13 @@ TEST_F(Tls, ClosesOnPlainHttpAndGoesOn) {
     EXPECT_TRUE(
         support::eventually(5s, [&] { return metric("pgherald_tls_failures_total") == 2; }));
     EXPECT_EQ(connect().call(R"({"type":"ping"})").type(), "ok");
+}
+
+TEST_F(Tls, TheImagesHealthCheckKnowsItByItsAlert) {
+    start();
+    const std::string command = "PGHERALD_SERVER_LISTEN=0.0.0.0:" + std::to_string(daemon->port()) +
+                                " bash " PGHERALD_SOURCE_DIR "/deploy/healthcheck.sh";
+    EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
 TEST_F(Tls, SpeaksWhatItIsToldTo) {

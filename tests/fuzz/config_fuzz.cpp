@@ -23,7 +23,7 @@ bool holds_what_it_promises(const config::settings& values) {
                 (!tokens &&
                  (asked == config::requirement::token || asked == config::requirement::claim)))
                 return false;
-    return auth.role_claim.empty() == auth.roles.empty();
+    return auth.role_claim.empty() == auth.roles.empty() && (tokens || auth.role_claim.empty());
 }
 
 } // namespace

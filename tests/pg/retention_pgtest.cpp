@@ -66,6 +66,16 @@ TEST_F(retention_test, removes_what_is_old_page_by_page) {
     EXPECT_EQ(db.value("select queue.head()"), "10");
 }
 
+// Publishers may name created_at where nobody has taken that from them.
+TEST_F(retention_test, rows_from_the_future_hide_nothing_behind_them) {
+    insert(2, "-1 day");
+    db.exec("insert into queue.message (channel, created_at) values ('c0', 'infinity')");
+    insert(1, "2 hours");
+    expect(remove_old(0, 3), 3, 0, true);
+    expect(remove_old(3, 3), std::nullopt, 1, true);
+    EXPECT_EQ(kept(), "1 2 3");
+}
+
 TEST_F(retention_test, one_step_tells_each_channel_what_it_lost) {
     insert(12, "2 hours", 5);
     insert(5, "0", 5);

@@ -228,6 +228,25 @@ TEST(SqlContract, TheEpochHoldsStillAndHasNoSpaces) {
     EXPECT_NE(db.value("select queue.current_epoch()"), epoch);
 }
 
+// As pg_restore --data-only --disable-triggers does it: rows come, the sequences stay.
+TEST(SqlContract, ANewEpochGoesOnFromTheRows) {
+    database db;
+    db.exec("alter table queue.message disable trigger user;"
+            "insert into queue.message (channel, seq) values ('a', 40), ('a', 70);"
+            "insert into queue.trimmed (channel, seq) values ('b', 90);"
+            "alter table queue.message enable trigger user;"
+            "select queue.new_epoch()");
+    EXPECT_EQ(db.value("select queue.head()"), "90");
+    db.exec("insert into queue.message (channel) values ('a')");
+    EXPECT_EQ(db.value("select max(seq) from queue.message"), "91");
+    // Rows of the same transaction aren't settled, and are after it.
+    db.exec("begin; insert into queue.message (channel) values ('own'); select queue.new_epoch(); "
+            "commit");
+    db.exec("insert into queue.message (channel) values ('last')");
+    EXPECT_EQ(db.query("select channel, seq from queue.message where seq > 91 order by seq"),
+              (rows{{"own", "93"}, {"last", "94"}}));
+}
+
 // Two copies hand out the same numbers for different messages, so they must not share an epoch.
 TEST(SqlContract, ACopyOfADatabaseGetsAnEpochOfItsOwn) {
     database original;

@@ -199,6 +199,33 @@ TEST(AuthClaims, Role) {
     }
 }
 
+// A reload may name the claims otherwise while sessions go on.
+TEST(AuthClaims, AreReadAgainByOtherNames) {
+    auto claims = read(
+        R"({"sub":"ann","exp":4102444800,"role":"writer","pgherald":{"subscribe":["a"]},"may":{"publish":["b"]},)"
+        R"("group":"staff","bad":{"publish":"b"}})");
+    auto rules = rules_with(&auth::token_rules::role_claim, "group");
+    rules.grants_claim = "may";
+    const auto before = claims;
+    auth::read_grants_again(claims, rules);
+    EXPECT_EQ(claims.role, "staff");
+    EXPECT_TRUE(claims.granted.subscribe.empty());
+    ASSERT_EQ(claims.granted.publish.size(), 1U);
+    EXPECT_EQ(claims.granted.publish[0].text(), "b");
+    EXPECT_EQ(claims.subject, "ann");
+    EXPECT_EQ(claims.expires, before.expires);
+    EXPECT_EQ(claims.json, before.json);
+
+    rules.grants_claim = "bad";
+    auth::read_grants_again(claims, rules);
+    EXPECT_EQ(claims.role, "");
+    EXPECT_TRUE(claims.granted.publish.empty());
+
+    auth::read_grants_again(claims, {});
+    EXPECT_EQ(claims.role, "");
+    EXPECT_EQ(claims.granted.subscribe.size(), 1U);
+}
+
 TEST(AuthClaims, Grants) {
     const auto claims = read(
         R"({"pgherald":{"subscribe":["sports","user.{sub}.*"],"publish":["chat.*"],"more":1}})");

@@ -144,11 +144,11 @@ TEST(auth, audience_is_one_string_or_a_list) {
 }
 
 TEST(auth, roles_and_the_claim_that_names_them_come_together) {
-    EXPECT_EQ(problems("[auth]\nrole_claim = 'role'\nroles = ['a']"), "");
-    EXPECT_EQ(problems("[auth]\nrole_claim = 'role'\nroles = ['a']\nanonymous_role = 'b'"), "");
+    EXPECT_EQ(with_tokens(secret + "role_claim = 'role'\nroles = ['a']"), "");
+    EXPECT_EQ(with_tokens(secret + "role_claim = 'role'\nroles = ['a']\nanonymous_role = 'b'"), "");
     EXPECT_EQ(
-        problems("[auth]\nrole_claim = 'role'\nanonymous_role = 'b'"),
-        "test.toml:2: auth.role_claim: is set without auth.roles: list the roles that a token "
+        with_tokens(secret + "role_claim = 'role'\nanonymous_role = 'b'"),
+        "test.toml:4: auth.role_claim: is set without auth.roles: list the roles that a token "
         "may name\n");
     EXPECT_EQ(problems("[auth]\nroles = ['a']"),
               "test.toml:2: auth.roles: does nothing without auth.role_claim: publishes would run "
@@ -158,15 +158,24 @@ TEST(auth, roles_and_the_claim_that_names_them_come_together) {
               "would run as the daemon's own role\n");
 }
 
+// Who sets this means that row level security decides, and without tokens it would not.
+TEST(auth, roles_need_tokens) {
+    EXPECT_EQ(problems("[auth]\nrole_claim = 'role'\nroles = ['a']\nanonymous_role = 'b'"),
+              "test.toml:2: auth.role_claim: does nothing with auth.mode = \"none\": there are no "
+              "tokens to name a role, and publishes would run as the daemon's own; set auth.mode = "
+              "\"token\" and a key\n");
+}
+
 // SET ROLE none is the session's own role: a token could choose the daemon's.
 TEST(auth, none_is_no_role) {
-    EXPECT_NE(problems("[auth]\nrole_claim = 'role'\nroles = ['a', 'none']"), "");
-    EXPECT_NE(problems("[auth]\nrole_claim = 'role'\nroles = ['a']\nanonymous_role = 'none'"), "");
-    EXPECT_NE(problems("[auth]\nrole_claim = 'role'\nroles = ['']"), "");
-    EXPECT_NE(problems("[auth]\nrole_claim = 'role'\nroles = ['" + std::string(64, 'x') + "']"),
+    EXPECT_NE(with_tokens(secret + "role_claim = 'role'\nroles = ['a', 'none']"), "");
+    EXPECT_NE(with_tokens(secret + "role_claim = 'role'\nroles = ['a']\nanonymous_role = 'none'"),
               "");
-    EXPECT_EQ(problems("[auth]\nrole_claim = 'role'\nroles = ['" + std::string(63, 'x') +
-                       "', 'web user', 'None']"),
+    EXPECT_NE(with_tokens(secret + "role_claim = 'role'\nroles = ['']"), "");
+    EXPECT_NE(with_tokens(secret + "role_claim = 'role'\nroles = ['" + std::string(64, 'x') + "']"),
+              "");
+    EXPECT_EQ(with_tokens(secret + "role_claim = 'role'\nroles = ['" + std::string(63, 'x') +
+                          "', 'web user', 'None']"),
               "");
 }
 

@@ -39,6 +39,7 @@ std::vector<base::observation> one_of_each() {
             session_opened{"s1", "192.0.2.1"},
             session_closed{"s1", 1001, "bye"},
             session_refused{"192.0.2.1", 403, "origin"},
+            request_refused{"192.0.2.1", 431},
             address_limited{"192.0.2.1", "address_sessions"},
             token_refused{"s1", "192.0.2.1", "expired"},
             bad_frame{"s1", "malformed", "not JSON"},

@@ -117,6 +117,7 @@ TEST(metrics, counts_what_befalls_sessions) {
     made.observe(session_closed{"s", 4711, "chosen by the client"});
     made.observe(session_refused{"a", 403, ""});
     made.observe(session_refused{"a", 418, ""});
+    made.observe(request_refused{"a", 501});
     made.observe(bad_frame{"s", "malformed", ""});
     made.observe(bad_frame{"s", "made up", ""});
     made.observe(token_refused{"s", "a", "expired"});
@@ -137,6 +138,7 @@ TEST(metrics, counts_what_befalls_sessions) {
     EXPECT_EQ(value_of(page, "pgherald_closed_total{code=\"other\"}"), "1");
     EXPECT_EQ(value_of(page, "pgherald_sessions_refused_total{status=\"403\"}"), "1");
     EXPECT_EQ(value_of(page, "pgherald_sessions_refused_total{status=\"other\"}"), "1");
+    EXPECT_EQ(value_of(page, "pgherald_sessions_refused_total{status=\"501\"}"), "1");
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"malformed\"}"), "1");
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"internal\"}"), "0");
     EXPECT_EQ(value_of(page, "pgherald_bad_frames_total{code=\"other\"}"), "1");
