@@ -1,5 +1,6 @@
 #include "json/reader.hpp"
 
+#include "base/utf8.hpp"
 #include "json/number.hpp"
 
 // RapidJSON 1.1.0 adds to the null pointer of a stack still empty, to compare it with the stack's
@@ -118,7 +119,7 @@ private:
     /// RapidJSON 1.1.0 takes the escape of a lone low surrogate ("\udc00") and makes invalid UTF-8
     /// of it.
     bool is_text(std::string_view decoded) const {
-        return !has_unicode_escape_ || valid_utf8(decoded);
+        return !has_unicode_escape_ || base::is_utf8(decoded);
     }
 
     bool wants_member() const { return depth_ == 1 && found_ && out_ != nullptr; }
@@ -199,7 +200,7 @@ rapidjson::ParseErrorCode parse_once(std::string_view text, std::string_view sou
 
 boost::system::error_code parse(std::string_view text, const limits& limits, kind outermost,
                                 std::vector<member>* out) {
-    if (!valid_utf8(text))
+    if (!base::is_utf8(text))
         return make_error_code(errc::syntax);
     errc reason = errc::syntax;
     auto code = parse_once(text, text, limits, outermost, out, reason);

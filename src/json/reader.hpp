@@ -70,8 +70,6 @@ boost::system::result<void> check(std::string_view text, std::size_t depth = 64)
 /// "1e3" and "1.0" are not taken.
 std::optional<std::int64_t> to_integer(std::string_view raw);
 
-bool valid_utf8(std::string_view text);
-
 /// Appends `text` as a JSON string with quotes. `text` must be valid UTF-8.
 void append_string(std::string& out, std::string_view text);
 

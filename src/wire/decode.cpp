@@ -1,5 +1,6 @@
 #include "wire/decode.hpp"
 
+#include "base/utf8.hpp"
 #include "wire/fields.hpp"
 #include "json/reader.hpp"
 
@@ -143,7 +144,7 @@ boost::system::result<client_frame, bad_frame> decode(std::string_view text) {
 }
 
 bool valid_channel(std::string_view channel) {
-    if (channel.empty() || channel.size() > max_channel_bytes || !json::valid_utf8(channel))
+    if (channel.empty() || channel.size() > max_channel_bytes || !base::is_utf8(channel))
         return false;
     for (std::size_t i = 0; i < channel.size(); ++i) {
         const auto byte = static_cast<unsigned char>(channel[i]);

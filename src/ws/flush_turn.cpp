@@ -19,12 +19,6 @@ constexpr std::size_t keep_capacity = 4096;
 
 flush_turn::flush_turn(asio::io_context& context) : context_(context) {}
 
-flush_turn::~flush_turn() {
-    for (auto& outbox : dirty_)
-        if (outbox)
-            outbox->abandon();
-}
-
 void flush_turn::mark(std::shared_ptr<outbox_core> outbox) {
     dirty_.push_back(std::move(outbox));
     post_flush();

@@ -20,7 +20,6 @@ public:
     explicit flush_turn(asio::io_context& context);
     flush_turn(const flush_turn&) = delete;
     flush_turn& operator=(const flush_turn&) = delete;
-    ~flush_turn();
 
     /// Writes `outbox` at the end of this turn. Called at most once a turn for each.
     void mark(std::shared_ptr<outbox_core> outbox);

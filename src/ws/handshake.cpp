@@ -116,6 +116,12 @@ refusal check_request(const parsed_request& request) {
     return {};
 }
 
+std::optional<deflate_terms> deflate_agreed(std::string_view extensions) {
+    if (extensions.empty())
+        return std::nullopt;
+    return deflate_terms{extensions.find("client_no_context_takeover") == extensions.npos};
+}
+
 http_request describe_request(const parsed_request& request) {
     http_request seen;
     seen.method = std::string(request.method_string());

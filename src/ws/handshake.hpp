@@ -1,11 +1,14 @@
 #pragma once
 
 #include "ws/http_door.hpp"
+#include "ws/inflater.hpp"
 
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace ws {
 
@@ -18,6 +21,9 @@ struct refusal {
 };
 
 refusal check_request(const parsed_request& request);
+
+/// What Sec-WebSocket-Extensions of our answer agrees on; empty: nothing.
+std::optional<deflate_terms> deflate_agreed(std::string_view extensions);
 
 /// What the daemon wants to know of it, the validity of a WebSocket handshake included.
 http_request describe_request(const parsed_request& request);

@@ -12,6 +12,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/beast/websocket/stream.hpp>
 
 #include <optional>
 #include <stdexcept>
@@ -22,6 +23,7 @@ namespace ws {
 namespace {
 
 namespace http = boost::beast::http;
+namespace websocket = boost::beast::websocket;
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
@@ -227,6 +229,7 @@ asio::awaitable<void> http_door::impl::finish() {
     tcp.close(ignored);
 }
 
+/// Beast answers the handshake; what comes behind it is ours.
 asio::awaitable<boost::system::result<socket>>
 http_door::impl::upgrade(socket_options options, std::string subprotocol, std::string server_name) {
     auto handshake = parser_->release();
@@ -234,14 +237,33 @@ http_door::impl::upgrade(socket_options options, std::string subprotocol, std::s
     // They were found wherever they stood; Beast looks at the first of each.
     handshake.set(http::field::connection, "Upgrade");
     handshake.set(http::field::upgrade, "websocket");
-    std::string already_read(static_cast<const char*>(buffer_.data().data()), buffer_.size());
-    buffer_ = {};
-    auto core =
-        std::make_shared<outbox_core>(std::move(transport_), turn_, std::move(already_read));
-    auto inside = std::make_shared<socket::impl>(std::move(core), options);
-    const auto error = co_await inside->accept(inside, handshake, subprotocol, server_name);
-    if (error)
-        co_return error;
+    std::string extensions;
+    {
+        websocket::stream<transport&, true> stream(transport_);
+        stream.set_option(websocket::stream_base::decorator([&](websocket::response_type& answer) {
+            answer.set(http::field::server, server_name);
+            if (!subprotocol.empty())
+                answer.set(http::field::sec_websocket_protocol, subprotocol);
+            extensions = answer[http::field::sec_websocket_extensions];
+        }));
+        if (options.compression) {
+            websocket::permessage_deflate deflate;
+            deflate.server_enable = true;
+            deflate.server_no_context_takeover = true;
+            stream.set_option(deflate);
+        }
+        deadline_.start(options.close_timeout, deadline::action::close);
+        const auto [error] = co_await stream.async_accept(handshake, as_result);
+        deadline_.stop();
+        if (error)
+            co_return error;
+    }
+    const auto core = std::make_shared<outbox_core>(std::move(transport_), turn_);
+    const std::string_view already_read(static_cast<const char*>(buffer_.data().data()),
+                                        buffer_.size());
+    auto inside =
+        std::make_shared<socket::impl>(core, options, deflate_agreed(extensions), already_read);
+    inside->begin();
     co_return socket(std::move(inside));
 }
 

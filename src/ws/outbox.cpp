@@ -4,26 +4,23 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cassert>
-#include <cstring>
+#include <tuple>
 #include <utility>
 
 namespace ws {
 namespace {
 
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
 /// What one outbox may write before others get their turn.
 constexpr std::size_t turn_budget = 1024 * 1024;
-
-/// A final close frame without reserved bits. (The H of an HTTP answer ends in the same four bits.)
-constexpr char close_frame_start = '\x88';
 
 /// How much unsent data the kernel takes. The rest stays in our queue, where it is counted, and
 /// where a slow peer's progress can be seen.
@@ -31,30 +28,14 @@ constexpr int kernel_unsent = 128 * 1024;
 
 constexpr std::size_t discard_at_once = 16 * 1024;
 
-/// 1005 where the frame has none.
-std::uint16_t code_in(std::string_view close_frame) {
-    if (close_frame.size() < 4)
-        return 1005;
-    const auto high = static_cast<unsigned char>(close_frame[2]);
-    const auto low = static_cast<unsigned char>(close_frame[3]);
-    return static_cast<std::uint16_t>(high << 8 | low);
-}
-
-/// Beast repeats the peer's code also where RFC 6455 7.4.2 leaves it to nobody: that peer has
-/// broken the protocol.
-void correct_code(std::string& close_frame) {
-    if (code_in(close_frame) >= 5000)
-        close_frame.replace(2, 2, "\x03\xea"); // 1002
-}
-
 } // namespace
 
-/// A coroutine that waits for the queue to shrink. In a list, so that several may wait.
+/// A coroutine that waits. In a list, so that several may.
 struct outbox_core::waiter {
-    waiter(outbox_core& core, bool room, std::uint64_t bytes)
+    waiter(outbox_core& core, until what, std::uint64_t bytes)
         : outbox(core),
-          for_room(room),
-          mark(bytes),
+          what(what),
+          bytes(bytes),
           alarm(core.tcp().get_executor(), asio::steady_timer::time_point::max()),
           next(std::exchange(core.waiters_, this)) {}
     waiter(const waiter&) = delete;
@@ -68,37 +49,15 @@ struct outbox_core::waiter {
     }
 
     outbox_core& outbox;
-    bool for_room;
-    std::uint64_t mark; ///< bytes that may remain; or, not for_room: bytes that must have left
+    until what;
+    std::uint64_t bytes; ///< bytes that may remain, for room; that must have left, for sent
     asio::steady_timer alarm;
     waiter* next;
 };
 
-/// Keeps the outbox while the kernel is full. Destroyed without a call when the loop goes.
-struct outbox_core::ready_wait {
-    explicit ready_wait(std::shared_ptr<outbox_core> outbox) : core(std::move(outbox)) {}
-    ready_wait(ready_wait&&) = default;
-    ~ready_wait() {
-        if (core)
-            core->abandon();
-    }
-
-    void operator()(error_code error) {
-        const auto outbox = std::move(core);
-        outbox->waiting_ = false;
-        if (error)
-            return outbox->cut(error);
-        outbox->progress_ = true;
-        outbox->pump();
-    }
-
-    std::shared_ptr<outbox_core> core;
-};
-
-outbox_core::outbox_core(transport over, flush_turn& turn, std::string already_read)
+outbox_core::outbox_core(transport over, flush_turn& turn)
     : transport_(std::move(over)),
-      turn_(turn),
-      already_read_(std::move(already_read)) {
+      turn_(turn) {
     error_code ignored; // a socket that can't be set up fails at its first read or write
     tcp().non_blocking(true, ignored);
     ::setsockopt(tcp().native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kernel_unsent,
@@ -112,30 +71,24 @@ void outbox_core::append(base::frame_ptr frame) {
     mark();
 }
 
-void outbox_core::control(std::string bytes, written_handler handler) {
-    assert(!queue_.has_control());
-    control_handler_ = std::move(handler);
-    control_size_ = bytes.size();
-    if (over_)
-        return finish_control(asio::error::operation_aborted);
-    const bool is_close = bytes.front() == close_frame_start;
-    if (is_close) {
-        correct_code(bytes);
-        seal(bytes, close_behind_);
-    }
-    queue_.put_control(std::move(bytes), is_close && close_behind_);
+void outbox_core::put_control(std::string frame) {
+    if (sealed_ || over_)
+        return;
+    assert(!has_control());
+    queue_.put_control(std::move(frame), false);
     mark();
 }
 
-void outbox_core::seal(std::string_view close_frame, bool behind) {
+void outbox_core::put_close(std::string frame, bool behind) {
+    if (sealed_ || over_)
+        return;
+    assert(!has_control());
     sealed_ = true;
     if (!behind)
         queue_.drop_unsent();
+    queue_.put_control(std::move(frame), behind);
     wake();
-    if (!owner_)
-        return;
-    const bool has_reason = close_frame.size() > 4;
-    owner_->sealed(code_in(close_frame), has_reason ? close_frame.substr(4) : std::string_view());
+    mark();
 }
 
 void outbox_core::mark() {
@@ -169,10 +122,9 @@ void outbox_core::write_plain() {
         if (error == asio::error::interrupted)
             continue;
         if (error && error != asio::error::would_block)
-            return cut(error);
+            return cut();
         taken = error ? 0 : taken;
-        if (queue_.advance(taken))
-            finish_control({});
+        queue_.advance(taken);
         written += taken;
         if (taken < out.size) // full: asking again now would only cost a call
             wait_until(tcp_socket::wait_write);
@@ -193,114 +145,111 @@ void outbox_core::write_secure() {
         else if (came.how == tls_step::outcome::wants_read)
             wait_until(tcp_socket::wait_read);
         else if (came.how != tls_step::outcome::done)
-            return cut(came.why ? came.why : error_code(asio::error::eof));
-        else if (std::exchange(owes_control_, false))
-            finish_control({});
+            return cut();
+        else
+            owes_control_ = false;
         if (owing)
             wake(); // more may be owed soon, and hide that this has left
     }
 }
 
-void outbox_core::finish_control(error_code result) {
-    const std::size_t size = result ? 0 : control_size_;
-    auto call = [handler = std::move(control_handler_), result, size]() mutable {
-        handler(result, size);
-    };
-    asio::post(tcp().get_executor(), std::move(call));
-}
-
 void outbox_core::wait_until(tcp_socket::wait_type ready) {
     waiting_ = true;
-    tcp().async_wait(ready, ready_wait(shared_from_this()));
+    tcp().async_wait(ready, [self = shared_from_this()](error_code error) {
+        self->waiting_ = false;
+        if (error)
+            return self->cut();
+        self->progress_ = true;
+        self->pump();
+    });
 }
 
-std::size_t outbox_core::take_already_read(void* to, std::size_t size) {
-    const std::size_t taken = std::min(size, already_read_.size());
-    if (taken > 0)
-        std::memcpy(to, already_read_.data(), taken);
-    already_read_.erase(0, taken);
-    if (already_read_.empty())
-        already_read_.shrink_to_fit();
-    return taken;
+error_code outbox_core::discard() {
+    char discarded[discard_at_once];
+    error_code error;
+    tcp().read_some(asio::buffer(discarded), error);
+    return error == asio::error::would_block ? error_code() : error;
 }
 
-void outbox_core::tear_down(torn_down_handler handler) {
+asio::awaitable<void> outbox_core::tear_down() {
+    const auto self = shared_from_this();
     transport_.shutdown_send();
-    drain(std::move(handler));
-}
-
-void outbox_core::drain(torn_down_handler handler) {
-    auto readable = [self = shared_from_this(),
-                     handler = std::move(handler)](error_code error) mutable {
-        if (!error) {
-            char discarded[discard_at_once];
-            self->tcp().read_some(asio::buffer(discarded), error);
-            if (error == asio::error::would_block)
-                error = {};
-        }
+    error_code error;
+    while (!error) {
+        std::tie(error) = co_await tcp().async_wait(tcp_socket::wait_read, as_result);
         if (!error)
-            return self->drain(std::move(handler));
-        self->cut(asio::error::eof);
-        handler(error_code());
-    };
-    tcp().async_wait(tcp_socket::wait_read, std::move(readable));
+            error = discard();
+    }
+    cut();
 }
 
-void outbox_core::cut(error_code why) {
+void outbox_core::cut() {
     if (over_)
         return;
     over_ = true;
     error_code ignored;
     tcp().close(ignored);
-    const bool unfinished = queue_.has_control() || owes_control_;
     queue_.clear();
-    if (unfinished)
-        finish_control(why);
+    owes_control_ = false;
     wake();
-}
-
-void outbox_core::abandon() {
-    over_ = true;
-    queue_.clear();
-    const auto handler = std::move(control_handler_); // its end may end this outbox
 }
 
 bool outbox_core::take_progress() {
     return std::exchange(progress_, false);
 }
 
-bool outbox_core::is_satisfied(const waiter& one) const {
-    if (one.for_room)
-        return sealed_ || queued_bytes() <= one.mark;
-    const bool left = queue_.sent() >= one.mark && transport_.owed() == 0;
-    return left || queue_.appended() < one.mark; // or dropped
+bool outbox_core::is_met(until what, std::uint64_t bytes) const {
+    if (over_)
+        return true;
+    switch (what) {
+    case until::room:
+        return sealed_ || queued_bytes() <= bytes;
+    case until::sent: {
+        const bool left = queue_.sent() >= bytes && transport_.owed() == 0;
+        return left || queue_.appended() < bytes; // or dropped
+    }
+    case until::control:
+        return !has_control();
+    case until::end:
+        break;
+    }
+    return false;
 }
 
 void outbox_core::wake() {
     for (waiter* one = waiters_; one; one = one->next)
-        if (over_ || is_satisfied(*one))
+        if (is_met(one->what, one->bytes))
             one->alarm.cancel();
+}
+
+asio::awaitable<void> outbox_core::wait(until what, std::uint64_t bytes) {
+    const auto self = shared_from_this();
+    if (is_met(what, bytes))
+        co_return;
+    waiter one(*this, what, bytes);
+    co_await one.alarm.async_wait(as_result);
+}
+
+asio::awaitable<void> outbox_core::control_left() {
+    return wait(until::control);
+}
+
+asio::awaitable<void> outbox_core::ended() {
+    return wait(until::end);
 }
 
 asio::awaitable<error_code> outbox_core::shrunk_to(std::size_t bytes) {
     const auto self = shared_from_this();
-    if (!sealed_ && !over_ && queued_bytes() > bytes) {
-        waiter until(*this, true, bytes);
-        co_await until.alarm.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
+    co_await wait(until::room, bytes);
     co_return sealed_ || over_ ? error_code(asio::error::operation_aborted) : error_code();
 }
 
 asio::awaitable<error_code> outbox_core::flushed() {
     const auto self = shared_from_this();
-    if (over_)
-        co_return error_code(asio::error::operation_aborted);
     const std::uint64_t mine = queue_.appended();
-    if (queue_.sent() < mine || transport_.owed() > 0) {
-        waiter until(*this, false, mine);
-        co_await until.alarm.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-    const bool lost = queue_.sent() < mine || (over_ && transport_.owed() > 0);
+    const bool was_over = over_;
+    co_await wait(until::sent, mine);
+    const bool lost = was_over || queue_.sent() < mine || (over_ && transport_.owed() > 0);
     co_return lost ? error_code(asio::error::operation_aborted) : error_code();
 }
 

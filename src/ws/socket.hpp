@@ -17,9 +17,8 @@ struct socket_options {
     std::size_t outbox_bytes = 64 * 1024; ///< from here on has_room() is false
     std::chrono::milliseconds ping_interval{25'000};
     std::chrono::milliseconds close_timeout{5'000}; ///< for the peer to answer a close
-    /// Accept permessage-deflate from the client. What it inflates to is held to max_frame, in one
-    /// buffer. A session that agreed on it waits with about 50 KiB (measured; 5 KiB without), most
-    /// of it the window of 32 KiB, and takes up to max_frame more while it has a message.
+    /// Accept permessage-deflate from the client. What it inflates to is held to max_frame. A
+    /// session that has used it waits with about 45 KiB more, most of it the window of 32 KiB.
     bool compression = false;
 };
 
@@ -35,7 +34,7 @@ struct ending {
     std::string reason;
 };
 
-/// One WebSocket: Beast reads and handles control frames; data frames go out through the outbox.
+/// One WebSocket behind its handshake.
 /// Pulled: read() and room() are awaited, nothing calls back.
 /// Owner: app's session. Thread: the shard's. Lifetime: operations under way keep the inside alive,
 /// so the handle may go at any time (the TCP connection is then closed at once).

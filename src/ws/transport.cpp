@@ -23,7 +23,17 @@ tls_step transport::handshake() {
 }
 
 tls_step transport::read_some(asio::mutable_buffer to) {
-    return tcp_.is_open() ? tls_->read_some(to.data(), to.size()) : closed;
+    if (!tcp_.is_open())
+        return closed;
+    if (is_secure())
+        return tls_->read_some(to.data(), to.size());
+    tls_step came;
+    came.bytes = tcp_.read_some(to, came.why);
+    if (came.why == asio::error::would_block)
+        return {tls_step::outcome::wants_read};
+    if (came.why)
+        came.how = tls_step::outcome::failed;
+    return came;
 }
 
 tls_step transport::flush() {

@@ -28,7 +28,8 @@ public:
     executor_type get_executor() noexcept { return tcp_.get_executor(); }
     bool is_secure() const { return tls_ != nullptr; }
 
-    // Steps of TLS (is_secure() only) that never wait; failed once the socket is closed.
+    // Steps that never wait (the socket is non-blocking); failed once it is closed. All but
+    // read_some() are TLS's, is_secure() only.
 
     tls_step handshake();
     tls_step read_some(asio::mutable_buffer to);
@@ -53,7 +54,8 @@ public:
             [this](auto handler, const Buffers& to) {
                 if (!is_secure())
                     return tcp_.async_read_some(to, std::move(handler));
-                read_secure(this, *asio::buffer_sequence_begin(to), std::move(handler));
+                const asio::mutable_buffer first = *asio::buffer_sequence_begin(to);
+                perform([first](transport& on) { return on.read_some(first); }, std::move(handler));
             },
             token, buffers);
     }
@@ -74,35 +76,24 @@ public:
                     step.bytes = taken;
                     return step;
                 };
-                perform(this, std::move(write), std::move(handler));
+                perform(std::move(write), std::move(handler));
             },
             token, buffers);
     }
 
-    /// As async_read_some, is_secure() only. `keeper` points to the transport and is held until the
-    /// end.
-    template <typename Keeper, typename Handler>
-    static void read_secure(Keeper keeper, asio::mutable_buffer to, Handler handler) {
-        const auto read = [to](transport& on) { return on.read_some(to); };
-        perform(std::move(keeper), read, std::move(handler));
-    }
-
 private:
-    template <typename Keeper, typename Step, typename Handler>
+    template <typename Step, typename Handler>
     class operation;
 
-    template <typename Keeper, typename Step, typename Handler>
-    static void perform(Keeper keeper, Step step, Handler handler) {
-        operation<Keeper, Step, Handler>(std::move(keeper), std::move(step), std::move(handler))
-            .begin();
+    template <typename Step, typename Handler>
+    void perform(Step step, Handler handler) {
+        operation<Step, Handler>(*this, std::move(step), std::move(handler)).begin();
     }
 
     template <typename Step, typename Token>
     auto begin(Step step, Token&& token) {
         return asio::async_initiate<Token, void(error_code, std::size_t)>(
-            [this](auto handler, Step first) {
-                perform(this, std::move(first), std::move(handler));
-            },
+            [this](auto handler, Step first) { perform(std::move(first), std::move(handler)); },
             token, std::move(step));
     }
 
@@ -115,27 +106,26 @@ private:
 
 /// A step, taken again whenever the socket is ready for it. Never completes inside of the call that
 /// began it.
-template <typename Keeper, typename Step, typename Handler>
+template <typename Step, typename Handler>
 class transport::operation {
 public:
-    operation(Keeper keeper, Step step, Handler handler)
-        : keeper_(std::move(keeper)),
+    operation(transport& on, Step step, Handler handler)
+        : on_(on),
           step_(std::move(step)),
           handler_(std::move(handler)) {}
 
     void begin() {
-        const tls_step came = step_(*keeper_);
+        const tls_step came = step_(on_);
         if (wants_more(came))
             return wait(came);
-        auto& tcp = keeper_->tcp();
+        auto& tcp = on_.tcp();
         asio::post(tcp.get_executor(),
                    [self = std::move(*this), came]() mutable { self.complete(came); });
     }
 
     /// The socket is ready, or will never be.
     void operator()(error_code error) {
-        const tls_step came =
-            error ? tls_step{tls_step::outcome::failed, 0, error} : step_(*keeper_);
+        const tls_step came = error ? tls_step{tls_step::outcome::failed, 0, error} : step_(on_);
         if (wants_more(came))
             return wait(came);
         complete(came);
@@ -148,7 +138,7 @@ private:
     }
 
     void wait(const tls_step& came) {
-        auto& tcp = keeper_->tcp();
+        auto& tcp = on_.tcp();
         const auto readiness = came.how == tls_step::outcome::wants_read ? tcp_socket::wait_read
                                                                          : tcp_socket::wait_write;
         tcp.async_wait(readiness, std::move(*this));
@@ -162,7 +152,7 @@ private:
         std::move(handler)(error, error ? 0 : came.bytes);
     }
 
-    Keeper keeper_;
+    transport& on_;
     Step step_;
     Handler handler_;
 };
@@ -178,6 +168,12 @@ tls_step transport::write_some(const Buffers& from) {
         return tls_->write_some(first.data(), first.size());
     const asio::mutable_buffer together = room();
     return tls_->write_some(together.data(), asio::buffer_copy(together, from));
+}
+
+/// Found by Beast, which would end a handshake with it if its own clock were running.
+inline void beast_close_socket(transport& on) {
+    error_code ignored;
+    on.tcp().close(ignored);
 }
 
 } // namespace ws

@@ -1,6 +1,7 @@
 // Any bytes as a client frame: the decoder must not crash, what it takes must obey the protocol's
 // limits, and what is encoded from it must be JSON again.
 
+#include "base/utf8.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
 #include "json/reader.hpp"
@@ -77,7 +78,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* bytes, std::size_t si
         check_frame(text, *frame);
     else
         check_refusal(text, frame.error());
-    if (json::valid_utf8(text)) {
+    if (base::is_utf8(text)) {
         std::string quoted = R"({"v":)";
         json::append_string(quoted, text);
         quoted += '}';

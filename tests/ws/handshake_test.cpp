@@ -245,6 +245,13 @@ TEST(DescribedRequest, KeepsWhatProxiesSayInOrder) {
     EXPECT_TRUE(without.forwarded.empty());
 }
 
+TEST(DeflateAgreed, IsWhatTheAnswerSays) {
+    EXPECT_FALSE(ws::deflate_agreed(""));
+    EXPECT_TRUE(ws::deflate_agreed("permessage-deflate; server_no_context_takeover")->keeps_window);
+    EXPECT_FALSE(
+        ws::deflate_agreed("permessage-deflate; client_no_context_takeover")->keeps_window);
+}
+
 TEST(DescribedRequest, TakesALongTokenWhole) {
     std::string token = "bearer.";
     for (int i = 0; i < 8'000; ++i)

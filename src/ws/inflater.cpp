@@ -1,0 +1,70 @@
+#include "ws/inflater.hpp"
+
+#include <boost/beast/zlib/error.hpp>
+#include <boost/beast/zlib/inflate_stream.hpp>
+
+#include <optional>
+
+namespace ws {
+namespace {
+
+namespace zlib = boost::beast::zlib;
+
+/// What a message's deflate stream ends with, and leaves out: an empty block without a length.
+constexpr std::string_view unsent_end("\0\0\xff\xff", 4);
+
+/// In z_params::data_type: the last thing read was the end of a block.
+constexpr int between_blocks = 128;
+
+constexpr std::size_t piece_at_once = 4096;
+
+} // namespace
+
+struct inflater::state {
+    deflate_terms terms;
+    std::optional<zlib::inflate_stream> stream{std::in_place};
+    bool is_between_blocks = true;
+};
+
+inflater::inflater(const deflate_terms& terms) : state_(std::make_unique<state>()) {
+    state_->terms = terms;
+}
+
+inflater::inflater(inflater&&) noexcept = default;
+inflater::~inflater() = default;
+
+inflater::outcome inflater::append(std::string_view piece, std::string& to, std::size_t most) {
+    char out[piece_at_once];
+    zlib::z_params params;
+    params.next_in = piece.data();
+    params.avail_in = piece.size();
+    bool full = true; // there may be more where there was no room
+    while (params.avail_in > 0 || full) {
+        params.next_out = out;
+        params.avail_out = sizeof out;
+        boost::system::error_code error;
+        state_->stream->write(params, zlib::Flush::sync, error);
+        const std::size_t made = sizeof out - params.avail_out;
+        state_->is_between_blocks = (params.data_type & between_blocks) != 0;
+        if (to.size() + made > most)
+            return outcome::too_large;
+        to.append(out, made);
+        if (error == zlib::error::need_buffers)
+            break; // all that came is used up
+        if (error)
+            return outcome::broken;
+        full = params.avail_out == 0;
+    }
+    return outcome::fine;
+}
+
+inflater::outcome inflater::finish(std::string& to, std::size_t most) {
+    const outcome how = append(unsent_end, to, most);
+    if (how == outcome::fine && !state_->is_between_blocks)
+        return outcome::broken;
+    if (!state_->terms.keeps_window)
+        state_->stream.emplace(); // Beast's clear() doesn't let go of the window
+    return how;
+}
+
+} // namespace ws
