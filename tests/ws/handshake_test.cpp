@@ -174,6 +174,7 @@ TEST_P(WsHandshake, TellsWhatItRefused) {
             client.end_tcp();
         }
         client.read_to_end();
+        client.end_tcp(); // or it would be waited for
         EXPECT_TRUE(echoing.becomes_empty());
         const auto all = echoing.refusals();
         EXPECT_EQ(all.size(), before + 1);
