@@ -1,6 +1,8 @@
 #include "tests/bench/load.hpp"
 #include "tests/bench/scenarios.hpp"
 
+#include <array>
+#include <cstdio>
 #include <stdexcept>
 
 namespace bench {
@@ -63,9 +65,67 @@ measurement measure(const bench_context& context, subject& what, load& on) {
     return found;
 }
 
+constexpr std::size_t rows_a_statement = 256; ///< about what the daemon's batches have under D
+
+/// The parameters of one statement: ids that rise, as the daemon's do, and 256 bytes of data.
+std::array<std::string, 3> rows_as_arrays(std::uint64_t first) {
+    std::string ids = "{", names = "{", data = "{";
+    for (std::uint64_t i = first; i < first + rows_a_statement; ++i) {
+        char id[64];
+        std::snprintf(id, sizeof id, "00000000-0000-7000-8000-%012llx",
+                      static_cast<unsigned long long>(i));
+        const char* const comma = i == first ? "" : ",";
+        ids += std::string(comma) + id;
+        names += std::string(comma) + "c" + std::to_string(i % publishers);
+        data += std::string(comma) + R"("{\"p\":0,\"n\":)" + std::to_string(i) + R"(,\"pad\":\")" +
+                std::string(230, 'x') + R"(\"}")";
+    }
+    return {ids + "}", names + "}", data + "}"};
+}
+
+/// What one connection of libpq stores that does nothing else: the most that one Postgres gives to
+/// a server which writes through one connection, as it must where commits that notify go one after
+/// the other.
+void libpq_alone(const bench_context& context) {
+    support::database database(context.postgres, support::database::content::empty);
+    database.exec(
+        "create schema queue;"
+        "create table queue.message (id uuid primary key default gen_random_uuid(), channel text, "
+        "data json, created_at timestamptz default now(), updated_at timestamptz default now());"
+        "create function queue.new_message_notify() returns trigger language plpgsql as "
+        "$$ begin perform pg_notify(new.channel, row_to_json(new)::text); return new; end $$");
+    auto connection = database.connect();
+    std::uint64_t stored = 0;
+    const auto add = [&](const std::string& name) {
+        measurement found{"D", name, "libpq", "1/s"};
+        const cpu_meter cpu(0, context.postgres.postmaster_pid());
+        for (int run = 0; run < context.runs; ++run) {
+            const auto begun = clock::now();
+            const std::uint64_t before = stored;
+            for (; clock::now() - begun < context.window; stored += rows_a_statement) {
+                const auto [ids, names, data] = rows_as_arrays(stored);
+                connection.query("insert into queue.message (id, channel, data) select * from "
+                                 "unnest($1::uuid[], $2::text[], $3::json[])",
+                                 ids, names, data);
+            }
+            found.values.push_back(static_cast<double>(stored - before) /
+                                   std::chrono::duration<double>(clock::now() - begun).count());
+        }
+        found.cpu = cpu.read();
+        found.detail["postgres us CPU per message"] =
+            1e6 * found.cpu.at("postgres") / median(found.values);
+        context.out.add(found);
+    };
+    add("rows stored, 256 an INSERT, a table with a key");
+    database.exec("create trigger new_insert_trigger before insert on queue.message "
+                  "for each row execute function queue.new_message_notify()");
+    add("the same with the article's trigger");
+}
+
 } // namespace
 
 void durable_publishes(const bench_context& context) {
+    libpq_alone(context);
     const auto add = [&](subject& what) {
         load on(what.port(), 0, publishers);
         spread(on, channels(publishers));
