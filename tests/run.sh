@@ -15,7 +15,13 @@ cd "$root"
 ALL_TIERS=(arch unit pg e2e chaos browser asan tsan fuzz tidy)
 results=$root/build/test-results
 
-if [ $# -eq 0 ]; then
+# Tests wait more than they work. Meanwhile another process of this script, at the lowest priority, does
+# what later tiers need the processor for: `tests/run.sh --ahead TIER...`.
+ahead=
+if [ "${1-}" = --ahead ]; then
+    ahead=yes
+    shift
+elif [ $# -eq 0 ]; then
     set -- "${ALL_TIERS[@]}"
 fi
 for tier in "$@"; do
@@ -84,16 +90,16 @@ build() {
     cmake --build "$folder" -j "$(build_jobs)" "$@"
 }
 
-# check LABEL FOLDER JOBS [COMMAND...]: runs the tests with this label, COMMAND in front of ctest, and counts them.
+# check LABEL[|LABEL] FOLDER JOBS [COMMAND...]: runs the tests with this label, COMMAND in front of ctest, and counts them.
 check() {
     local label=$1 folder=$2 jobs=$3 status=0
     shift 3
-    local report=$results/$tier-$label
+    local report=$results/$tier-${label//|/-}
     rm -rf "$report".xml "$report".gtest
     # A binary that is one test to ctest counts its tests into reports of its own.
     local environment=(env)
     [[ $label = unit || $label = arch ]] || environment+=("GTEST_OUTPUT=xml:$report.gtest/")
-    "${environment[@]}" "$@" ctest --test-dir "$folder" -L "^$label\$" --no-tests=error -j "$jobs" \
+    "${environment[@]}" "$@" ctest --test-dir "$folder" -L "^($label)\$" --no-tests=error -j "$jobs" \
         --output-on-failure --output-junit "$report.xml" || status=$?
     /usr/bin/python3 - "$report" >>"$results/$tier.count" <<'PYTHON'
 import pathlib, sys, xml.etree.ElementTree as xml
@@ -116,15 +122,14 @@ PYTHON
     return "$status"
 }
 
-# Unit tests side by side, the others nearly one after the other: they have deadlines and want the machine.
+# Unit tests side by side; those with deadlines want the machine, but wait most of the time.
 # The tests that drive the daemon from outside are those of the release build.
 check_sanitized() {
     local folder=$1 status=0
     shift
     check unit "$folder" "$(nproc)" "$@" || status=$?
-    check pg "$folder" 1 "$@" || status=$?
-    check ws "$folder" 1 "$@" || status=$?
-    PGHERALD_BINARY=$root/$folder/pgherald PGHERALD_SANITIZED=1 check e2e build/release 2 "$@" || status=$?
+    check 'pg|ws' "$folder" 2 "$@" || status=$?
+    PGHERALD_BINARY=$root/$folder/pgherald PGHERALD_SANITIZED=1 check e2e build/release 3 "$@" || status=$?
     return "$status"
 }
 
@@ -144,7 +149,7 @@ e2e_tier() {
     build_release || return
     local status=0
     check ws build/release 1 || status=$?
-    check e2e build/release 2 || status=$?
+    check e2e build/release 4 || status=$?
     return "$status"
 }
 
@@ -165,14 +170,22 @@ browser_tier() {
     return "$status"
 }
 
+prepare_asan() {
+    configure asan-ubsan && build build/asan-ubsan
+}
+
 asan_tier() {
-    build_release && configure asan-ubsan && build build/asan-ubsan || return
+    build_release && prepared asan || return
     ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
         UBSAN_OPTIONS=print_stacktrace=1 check_sanitized build/asan-ubsan
 }
 
+prepare_tsan() {
+    configure tsan && build build/tsan
+}
+
 tsan_tier() {
-    build_release && configure tsan && build build/tsan || return
+    build_release && prepared tsan || return
     # GCC 12's runtime can't live with the address space layout of newer kernels.
     local fixed_layout=(setarch -R)
     "${fixed_layout[@]}" true 2>/dev/null || fixed_layout=()
@@ -180,26 +193,54 @@ tsan_tier() {
         check_sanitized build/tsan "${fixed_layout[@]}"
 }
 
-fuzz_tier() {
-    local targets=() source target corpus failed=0
+fuzz_targets() {
+    local source
     for source in tests/fuzz/*_fuzz.cpp; do
-        targets+=("$(basename "$source" .cpp)")
+        basename "$source" .cpp
     done
-    configure fuzz -D PGHERALD_TESTS=OFF && build build/fuzz --target "${targets[@]}" || return
-    for target in "${targets[@]}"; do
-        # What is found goes into the first folder; the second one, in the repository, is only read.
-        corpus=build/fuzz/corpus/$target
-        mkdir -p "$corpus" "tests/fuzz/corpus/${target%_fuzz}"
-        echo "fuzzing $target for ${FUZZ_SECONDS:-20} s"
-        "build/fuzz/$target" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 \
-            -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/$target-" \
-            "$corpus" "tests/fuzz/corpus/${target%_fuzz}" || { failed=$((failed + 1)); echo "FAILED $target"; }
+}
+
+prepare_fuzz() {
+    local targets
+    mapfile -t targets < <(fuzz_targets)
+    configure fuzz -D PGHERALD_TESTS=OFF && build build/fuzz --target "${targets[@]}"
+}
+
+fuzz_one() {
+    # What is found goes into the first folder; the second one, in the repository, is only read.
+    local target=$1 corpus=build/fuzz/corpus/$1
+    mkdir -p "$corpus" "tests/fuzz/corpus/${target%_fuzz}"
+    "build/fuzz/$target" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 \
+        -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/$target-" \
+        "$corpus" "tests/fuzz/corpus/${target%_fuzz}" >"$results/fuzz-$target.log" 2>&1
+}
+
+fuzz_tier() {
+    prepared fuzz || return
+    local targets running=() target at=0 failed=0
+    mapfile -t targets < <(fuzz_targets)
+    while [ "$at" -lt "${#targets[@]}" ] || [ "${#running[@]}" -gt 0 ]; do
+        if [ "$at" -lt "${#targets[@]}" ] && [ "${#running[@]}" -lt "$(nproc)" ]; then
+            fuzz_one "${targets[at]}" &
+            running+=("$!:${targets[at]}")
+            at=$((at + 1))
+            continue
+        fi
+        target=${running[0]#*:}
+        if wait "${running[0]%%:*}"; then
+            echo "fuzzed $target: $(grep -a number_of_executed_units "$results/fuzz-$target.log" || true)"
+        else
+            failed=$((failed + 1))
+            cat "$results/fuzz-$target.log"
+            echo "FAILED $target"
+        fi
+        running=("${running[@]:1}")
     done
     echo $((${#targets[@]} - failed)) "$failed" >"$results/fuzz.count"
     [ "$failed" -eq 0 ]
 }
 
-tidy_tier() {
+prepare_tidy() {
     # clang-tidy needs the command lines of its own compiler; GCC's have flags it doesn't know.
     configure dev -B build/tidy -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_C_COMPILER=clang-14 \
         -D PGHERALD_TESTS=OFF -D CMAKE_DISABLE_PRECOMPILE_HEADERS=ON ||
@@ -210,12 +251,68 @@ tidy_tier() {
     run-clang-tidy-14 -quiet -p build/tidy -j "$(build_jobs)" "^$root/src/" 2>/dev/null
 }
 
+tidy_tier() {
+    prepared tidy
+}
+
+# What the other process has done, is doing, or what has to be done now.
+prepared() {
+    local tier=$1
+    while [ ! -e "$results/$tier.ahead" ] && [ -n "$ahead_pid" ] && kill -0 "$ahead_pid" 2>/dev/null; do
+        sleep 1
+    done
+    if [ ! -e "$results/$tier.ahead" ]; then
+        "prepare_$tier"
+        return
+    fi
+    cat "$results/$tier.ahead.log"
+    return "$(cat "$results/$tier.ahead")"
+}
+
+prepare_ahead() {
+    local tier status
+    # Sessions have a priority of their own where the kernel groups by them.
+    renice -n 19 -p $$ >/dev/null 2>&1 || true
+    echo 19 2>/dev/null >/proc/self/autogroup || true
+    for tier in "$@"; do
+        status=0
+        "prepare_$tier" >"$results/$tier.ahead.log" 2>&1 </dev/null || status=$?
+        echo "$status" >"$results/$tier.status"
+        mv "$results/$tier.status" "$results/$tier.ahead"
+    done
+}
+
+ahead_pid=
+start_ahead() {
+    local tier later=()
+    rm -f "$results"/*.ahead
+    for tier in "$@"; do
+        [[ " asan tsan fuzz tidy " != *" $tier "* ]] || later+=("$tier")
+    done
+    # With nothing to wait for in the meantime there is nothing to gain.
+    [ ${#later[@]} -gt 0 ] && [ $# -gt 1 ] || return 0
+    setsid "$root/tests/run.sh" --ahead "${later[@]}" </dev/null >/dev/null 2>&1 &
+    ahead_pid=$!
+    trap 'kill -- "-$ahead_pid" 2>/dev/null || true' EXIT
+}
+
+if [ -n "$ahead" ]; then
+    prepare_ahead "$@"
+    exit
+fi
+
 mkdir -p "$results"
 install_packages || { echo "tests/run.sh: could not install what is missing" >&2; exit 1; }
 
+begun=$SECONDS
+if wants arch unit pg e2e chaos browser asan tsan; then
+    build_release || true # the first tier says so once more, and fails
+fi
+start_ahead "$@"
+
 passed=0
 failed=0
-summary=()
+summary=("$(printf '%-8s built in %d s' release "$((SECONDS - begun))")")
 for tier in "$@"; do
     echo
     echo "== $tier"

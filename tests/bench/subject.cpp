@@ -29,6 +29,9 @@ pgherald::pgherald(support::postgres_server& server, const std::string& binary,
     options.settings = std::move(settings);
     options.settings.try_emplace("LOG_LEVEL", "info");
     options.settings.try_emplace("SERVER_THREADS", "0");
+    // What a session may do by default is not what the daemon can do.
+    options.settings.try_emplace("LIMITS_FRAMES_PER_SECOND", "0");
+    options.settings.try_emplace("LIMITS_PUBLISHES_PER_SECOND", "0");
     options.wait_ready = over == swarm::transport::plain;
     daemon_ = std::make_unique<support::daemon>(std::move(options));
     if (!support::eventually(std::chrono::seconds(20),
