@@ -82,8 +82,7 @@ std::vector<std::vector<publish_request>> grouped(std::vector<publish_request> i
 
 publisher::publisher(asio::io_context& context, const database_options& options, std::size_t shards,
                      base::observer& observer, reply reply)
-    : context_(context),
-      observer_(observer),
+    : observer_(observer),
       reply_(std::move(reply)),
       connection_(context, options.dsn, "publish", observer),
       receipts_(shards),

@@ -86,7 +86,6 @@ private:
     void settle(publish_request&& request, base::outcome<wire::ok> answer);
     void flush_receipts();
 
-    asio::io_context& context_;
     base::observer& observer_;
     reply reply_;
     reopening_connection connection_;

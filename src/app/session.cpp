@@ -37,7 +37,8 @@ session::~session() {
     shard_.wake(*this, wakes_at_, core::session_clock::never);
     shard_.remove(*this);
     const ws::ending ending = socket_.ending();
-    if (ending.code == static_cast<std::uint16_t>(wire::close_code::frame_too_large)) {
+    constexpr auto too_large = static_cast<std::uint16_t>(wire::close_code::frame_too_large);
+    if (ending.code == too_large && !ending.by_peer) {
         shard_.limited(base::limit::frame_size);
     }
     shard_.observer().observe(base::observed::session_closed{id_, ending.code, ending.reason});
@@ -112,8 +113,9 @@ void session::welcome() {
     send(make_frame([&](std::string& out) { wire::append_welcome(out, frame); }));
 }
 
-void session::send(base::frame_ptr frame) {
-    ++shard_.counts().frames_out;
+/// `frames`: how many were joined.
+void session::send(base::frame_ptr frame, std::size_t frames) {
+    shard_.counts().frames_out += frames;
     shard_.counts().bytes_out += frame->bytes().size();
     socket_.send(std::move(frame));
 }

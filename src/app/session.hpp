@@ -11,11 +11,11 @@
 #include "wire/frames.hpp"
 #include "ws/socket.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,7 +65,7 @@ private:
               state(std::move(state)),
               ticket(++owner.last_ticket_) {}
 
-        void offer(std::span<const base::frame_ptr> frames) override;
+        void offer(const base::frame_run& run) override;
         void removed(base::seq upto) override;
 
         session& owner;
@@ -88,7 +88,7 @@ private:
     asio::awaitable<void> subscribe_consumer(const wire::ref& ref, wire::subscribe verb);
 
     void welcome();
-    void send(base::frame_ptr frame);
+    void send(base::frame_ptr frame, std::size_t frames = 1);
     void answer(const wire::ok& ok);
     void answer(const wire::ref& ref, const base::failure& failure);
     void bad_frame(const wire::ref& ref, const base::failure& failure);

@@ -51,7 +51,15 @@ session::held* session::find(const std::string& channel, std::uint64_t ticket) {
     return there && !closing_ ? found->second.get() : nullptr;
 }
 
-void session::held::offer(std::span<const base::frame_ptr> frames) {
+void session::held::offer(const base::frame_run& run) {
+    const auto& frames = run.frames;
+    const bool all = run.joined && owner.socket_.has_room(run.joined->bytes().size()) &&
+                     state.offer_all(frames.front()->seq(), frames.back()->seq());
+    if (all) {
+        owner.shard_.counts().deliveries += frames.size();
+        owner.send(run.joined, frames.size());
+        return;
+    }
     const bool was_live = state.live();
     for (const base::frame_ptr& frame : frames) {
         if (state.offer(frame->seq(), owner.socket_.has_room())) {

@@ -2,6 +2,7 @@
 
 #include "app/session.hpp"
 #include "app/signal.hpp"
+#include "ws/text_frame.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -18,12 +19,18 @@ namespace {
 /// Deliveries made in one go (2 to 3 ms) before others on this thread get their turn.
 constexpr std::size_t deliveries_per_turn = 65'536;
 
+/// A socket takes joined frames as a whole or one by one: half of an outbox as it is by default.
+constexpr std::size_t bytes_of_a_run = 32 * 1024;
+
 /// The first frames that are of one channel, at least one and at most `most`.
 std::span<const base::frame_ptr> same_channel(std::span<const base::frame_ptr> frames,
                                               std::size_t most) {
+    std::size_t bytes = frames.front()->bytes().size();
     const auto end = std::ranges::find_if(
-        frames.first(std::min(most, frames.size())).subspan(1),
-        [&](const auto& each) { return each->channel() != frames.front()->channel(); });
+        frames.first(std::min(most, frames.size())).subspan(1), [&](const auto& each) {
+            bytes += each->bytes().size();
+            return bytes > bytes_of_a_run || each->channel() != frames.front()->channel();
+        });
     return {frames.begin(), end};
 }
 
@@ -106,13 +113,14 @@ void shard::deliver() {
             }
             const auto left = std::span(now.frames).subspan(next_frame_);
             const std::size_t receivers = hub_.subscriptions(left.front()->channel());
-            const auto run =
+            const auto frames =
                 same_channel(left, std::max<std::size_t>(deliveries_per_turn / (1 + receivers), 1));
-            next_frame_ += run.size();
-            position_ = run.back()->seq();
-            std::ranges::for_each(run, [this](const auto& frame) { tail_.push(frame); });
-            hub_.fan_out(run);
-            made += run.size() * (1 + receivers);
+            next_frame_ += frames.size();
+            position_ = frames.back()->seq();
+            std::ranges::for_each(frames, [this](const auto& frame) { tail_.push(frame); });
+            const bool worth_joining = receivers > 1 && frames.size() > 1;
+            hub_.fan_out({frames, worth_joining ? ws::join_frames(frames) : nullptr});
+            made += frames.size() * (1 + receivers);
         }
         position_ = now.position;
         next_frame_ = 0;

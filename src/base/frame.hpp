@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -34,5 +35,11 @@ private:
 };
 
 using frame_ptr = std::shared_ptr<const frame>;
+
+/// Messages of one channel that came together, in order.
+struct frame_run {
+    std::span<const frame_ptr> frames;
+    frame_ptr joined; ///< all of them in one piece, for whoever takes them all; may be null
+};
 
 } // namespace base

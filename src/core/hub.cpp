@@ -27,13 +27,13 @@ void hub::remove(std::string_view channel, subscriber& who) {
     }
 }
 
-void hub::fan_out(std::span<const base::frame_ptr> frames) const {
-    const auto found = channels_.find(std::string_view(frames.front()->channel()));
+void hub::fan_out(const base::frame_run& run) const {
+    const auto found = channels_.find(std::string_view(run.frames.front()->channel()));
     if (found == channels_.end()) {
         return;
     }
     for (subscriber* who : found->second) {
-        who->offer(frames);
+        who->offer(run);
     }
 }
 

@@ -5,7 +5,6 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +15,7 @@ namespace core {
 class subscriber {
 public:
     /// New messages of its channel, in order. Must not add to or remove from the hub.
-    virtual void offer(std::span<const base::frame_ptr> frames) = 0;
+    virtual void offer(const base::frame_run& run) = 0;
 
     /// Messages of its channel up to `upto` were removed before they could be offered. As above.
     virtual void removed(base::seq upto) = 0;
@@ -42,9 +41,9 @@ public:
     /// `who` must have been added to `channel`.
     void remove(std::string_view channel, subscriber& who);
 
-    /// Gives the frames, all of one channel, to everybody on it: one after the other all of them,
-    /// since what belongs to a subscription is slow to fetch and quick to use again.
-    void fan_out(std::span<const base::frame_ptr> frames) const;
+    /// Gives the frames to everybody on their channel: one after the other all of them, since what
+    /// belongs to a subscription is slow to fetch and quick to use again.
+    void fan_out(const base::frame_run& run) const;
 
     /// How many subscriptions there are on the channel.
     std::size_t subscriptions(std::string_view channel) const;

@@ -37,6 +37,14 @@ bool subscription::offer(base::seq seq, bool room) {
     return true;
 }
 
+bool subscription::offer_all(base::seq first, base::seq last) {
+    if (!live_ || first <= cursor_ || window_) {
+        return false;
+    }
+    sent(last);
+    return true;
+}
+
 subscription::step subscription::next(const tail& tail, std::string_view channel,
                                       base::seq position, bool room) {
     if (live_ || waiting_) {
@@ -51,9 +59,9 @@ subscription::step subscription::next(const tail& tail, std::string_view channel
     }
     if (cursor_ < tail.floor(channel) && cursor_ < position) {
         waiting_ = true;
-        const auto most = window_ ? window_->room() : largest_page;
-        return read_page{cursor_, position,
-                         static_cast<int>(std::min<std::size_t>(most, page_limit_))};
+        const auto limit = static_cast<std::size_t>(page_limit_);
+        const auto most = window_ ? std::min(window_->room(), limit) : limit;
+        return read_page{cursor_, position, static_cast<int>(most)};
     }
     begins_at_start_ = false;
     if (auto frame = tail.next(channel, cursor_)) {

@@ -45,6 +45,10 @@ public:
     /// behind, just before it.
     bool offer(base::seq seq, bool room);
 
+    /// The same for all messages of the channel from `first` to `last`, for which there is room.
+    /// False: they have to be offered one by one.
+    bool offer_all(base::seq first, base::seq last);
+
     /// What a subscription that isn't live needs next.
     struct send {
         base::frame_ptr frame; ///< the cursor has moved onto it

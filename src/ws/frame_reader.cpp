@@ -135,8 +135,10 @@ bool frame_reader::read_length() {
         if (left_ < two_byte_length || (size == 8 && left_ <= 0xffff))
             return violate(protocol_error); // not the shortest form
     }
+    if (left_ >> 63 != 0)
+        return violate(protocol_error);
     if ((byte_at(header_, 0) & control_bit) != 0 || is_deflated_)
-        return left_ >> 63 == 0 || violate(protocol_error);
+        return true;
     if (left_ > max_message_ - announced_)
         return violate(too_large);
     announced_ += left_;

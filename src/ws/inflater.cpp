@@ -3,8 +3,6 @@
 #include <boost/beast/zlib/error.hpp>
 #include <boost/beast/zlib/inflate_stream.hpp>
 
-#include <optional>
-
 namespace ws {
 namespace {
 
@@ -21,19 +19,18 @@ constexpr std::size_t piece_at_once = 4096;
 } // namespace
 
 struct inflater::state {
-    deflate_terms terms;
-    std::optional<zlib::inflate_stream> stream{std::in_place};
+    zlib::inflate_stream stream;
     bool is_between_blocks = true;
 };
 
-inflater::inflater(const deflate_terms& terms) : state_(std::make_unique<state>()) {
-    state_->terms = terms;
-}
+inflater::inflater(const deflate_terms& terms) : terms_(terms) {}
 
 inflater::inflater(inflater&&) noexcept = default;
 inflater::~inflater() = default;
 
 inflater::outcome inflater::append(std::string_view piece, std::string& to, std::size_t most) {
+    if (!state_)
+        state_ = std::make_unique<state>();
     char out[piece_at_once];
     zlib::z_params params;
     params.next_in = piece.data();
@@ -43,9 +40,10 @@ inflater::outcome inflater::append(std::string_view piece, std::string& to, std:
         params.next_out = out;
         params.avail_out = sizeof out;
         boost::system::error_code error;
-        state_->stream->write(params, zlib::Flush::sync, error);
+        state_->stream.write(params, zlib::Flush::sync, error);
         const std::size_t made = sizeof out - params.avail_out;
-        state_->is_between_blocks = (params.data_type & between_blocks) != 0;
+        if (!error) // otherwise nothing was done, and it says less
+            state_->is_between_blocks = (params.data_type & between_blocks) != 0;
         if (to.size() + made > most)
             return outcome::too_large;
         to.append(out, made);
@@ -62,8 +60,8 @@ inflater::outcome inflater::finish(std::string& to, std::size_t most) {
     const outcome how = append(unsent_end, to, most);
     if (how == outcome::fine && !state_->is_between_blocks)
         return outcome::broken;
-    if (!state_->terms.keeps_window)
-        state_->stream.emplace(); // Beast's clear() doesn't let go of the window
+    if (!terms_.keeps_window)
+        state_.reset();
     return how;
 }
 

@@ -13,9 +13,9 @@ struct deflate_terms {
     bool keeps_window = true; ///< a message may refer to those before it
 };
 
-/// Inflates a client's messages. Holds a window of 32 KiB from the first message that needs
-/// one on. No I/O.
-/// Owner: the frame_reader. Thread: the shard's. Lifetime: the socket's.
+/// Inflates a client's messages. Takes 40 KiB, a window of 32 among them, from the first one on
+/// that is compressed. No I/O. Owner: the frame_reader. Thread: the shard's. Lifetime: the
+/// socket's.
 class inflater {
 public:
     enum class outcome {
@@ -37,7 +37,8 @@ public:
 private:
     struct state;
 
-    std::unique_ptr<state> state_;
+    deflate_terms terms_;
+    std::unique_ptr<state> state_; ///< from the first message on that needs it
 };
 
 } // namespace ws

@@ -98,6 +98,11 @@ void outbox_core::mark() {
     turn_.mark(shared_from_this());
 }
 
+void outbox_core::flush_owed() {
+    if (transport_.owed() > 0)
+        mark();
+}
+
 void outbox_core::pump() {
     marked_ = false;
     if (waiting_ || over_)

@@ -55,7 +55,11 @@ public:
     /// Writes what the kernel takes. For flush_turn.
     void pump();
 
-    bool is_sealed() const { return sealed_; }
+    /// What reading has left TLS to write, e.g. the answer to a new key.
+    void flush_owed();
+
+    /// Whether the kernel's buffer is full.
+    bool is_stuck() const { return waiting_; }
     bool is_idle() const { return queue_.is_empty(); }
     std::size_t queued_bytes() const {
         return over_ ? 0 : queue_.queued_bytes() + transport_.owed();

@@ -1,5 +1,7 @@
 #include "ws/send_queue.hpp"
 
+#include "ws/text_frame.hpp"
+
 #include <algorithm>
 
 namespace ws {
@@ -79,14 +81,33 @@ std::size_t send_queue::advance_frames(std::size_t bytes) {
 std::size_t send_queue::advance_control(std::size_t bytes) {
     const std::size_t step = std::min(control_.size(), bytes);
     if (step == control_.size())
-        std::string().swap(control_); // the handshake's answer was long, others are short
+        std::string().swap(control_); // an idle socket holds nothing
     else
         control_.erase(0, step);
     return bytes - step;
 }
 
 void send_queue::drop_unsent() {
+    if (head_sent_ > 0)
+        cut_head();
     drop_from(first_ + (head_sent_ > 0 ? 1 : 0));
+}
+
+/// Of joined frames, only the one that has begun to leave stays.
+void send_queue::cut_head() {
+    base::frame_ptr& head = frames_[first_];
+    const std::string_view bytes = head->bytes();
+    const std::size_t end = end_of_frame(bytes, head_sent_ - 1);
+    if (end == bytes.size())
+        return;
+    appended_ -= bytes.size() - end;
+    if (end > head_sent_) {
+        head = std::make_shared<const base::frame>(std::string(bytes.substr(0, end)), 0);
+        return;
+    }
+    head.reset();
+    ++first_;
+    head_sent_ = 0;
 }
 
 void send_queue::clear() {

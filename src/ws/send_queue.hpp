@@ -32,7 +32,8 @@ struct batch {
 };
 
 /// What one socket still has to send, and in which order: shared data frames first in, first out,
-/// and at most one control frame, which overtakes frames that have not begun to leave. No I/O.
+/// and at most one control frame, which overtakes frames that have not begun to leave (joined ones
+/// are one here). No I/O.
 /// Owner: the outbox. Thread: the shard's. Lifetime: the outbox's.
 class send_queue {
 public:
@@ -59,6 +60,7 @@ public:
     std::uint64_t sent() const { return sent_; }         ///< of these, those that have left
 
 private:
+    void cut_head();
     void drop_from(std::size_t first);
     std::size_t advance_frames(std::size_t bytes);
     std::size_t advance_control(std::size_t bytes);

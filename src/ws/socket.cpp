@@ -36,8 +36,8 @@ asio::awaitable<void> socket::close(std::uint16_t code, std::string reason, bool
 void socket::send(base::frame_ptr frame) {
     impl_->send(std::move(frame));
 }
-bool socket::has_room() const {
-    return impl_->has_room();
+bool socket::has_room(std::size_t bytes) const {
+    return impl_->has_room(bytes);
 }
 std::size_t socket::queued_bytes() const {
     return impl_->queued_bytes();

@@ -18,20 +18,21 @@ struct socket_options {
     std::chrono::milliseconds ping_interval{25'000};
     std::chrono::milliseconds close_timeout{5'000}; ///< for the peer to answer a close
     /// Accept permessage-deflate from the client. What it inflates to is held to max_frame. A
-    /// session that has used it waits with about 45 KiB more, most of it the window of 32 KiB.
+    /// session that has used it waits with about 40 KiB more, most of it the window of 32 KiB.
     bool compression = false;
 };
 
 /// One frame from the client.
 struct incoming {
     bool binary;
-    std::string_view bytes; ///< valid until the next read()
+    std::string_view bytes; ///< valid until the next read() or close()
 };
 
 /// How a socket ended: the close code received or sent (1006 when there was none) and its reason.
 struct ending {
     std::uint16_t code = 1006;
     std::string reason;
+    bool by_peer = false; ///< it was the peer that closed
 };
 
 /// One WebSocket behind its handshake.
@@ -55,12 +56,12 @@ public:
     /// closes with 1009, invalid UTF-8 with 1007.
     asio::awaitable<boost::system::result<incoming>> read();
 
-    /// Appends to the outbox whatever its size; it leaves at the end of this turn.
-    /// After close() or an error it does nothing.
+    /// Appends a frame, or joined ones, to the outbox whatever its size; it leaves at the end of
+    /// this turn. After close() or an error it does nothing.
     void send(base::frame_ptr frame);
 
-    /// Whether the outbox holds less than its limit.
-    bool has_room() const;
+    /// Whether the outbox holds less than its limit, and would with `bytes` more not exceed it.
+    bool has_room(std::size_t bytes = 0) const;
     std::size_t queued_bytes() const;
 
     /// Returns once the outbox has fallen to half its limit (or below) or the socket is over (then

@@ -11,12 +11,14 @@
 namespace ws {
 namespace {
 
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-
-/// The same without a coroutine frame of its own: an idle socket waits in a read.
+/// Without a coroutine frame of its own: an idle socket waits in a read.
 constexpr auto as_small_result = asio::as_tuple(asio::deferred);
 
 constexpr std::size_t read_at_once = 16 * 1024;
+
+/// Bytes of messages until others get their turn. Compressed, that much may be in a part of a
+/// chunk.
+constexpr std::size_t work_at_once = 128 * 1024;
 
 /// RFC 6455 5.5: a control frame's payload is at most 125 bytes, two of a close are the code.
 constexpr std::size_t max_reason = 123;
@@ -92,7 +94,10 @@ asio::awaitable<boost::system::result<incoming>> socket::impl::next_message(self
     bool may_have_more = core_->over().is_secure(); // decrypted already, which no wait would see
     while (!over_) {
         while (!unread_.empty() && !over_) {
+            if (worked_ > work_at_once)
+                co_await let_others();
             const auto event = reader_.take(unread_);
+            worked_ += reader_.payload().size();
             if (event == frame_reader::event::message && !closing_) {
                 is_reading_ = false;
                 co_return incoming{reader_.is_binary(), reader_.payload()};
@@ -109,14 +114,13 @@ asio::awaitable<boost::system::result<incoming>> socket::impl::next_message(self
         } else {
             const auto [error] =
                 co_await core_->tcp().async_wait(tcp_socket::wait_read, as_small_result);
+            worked_ = 0;
             if (error)
                 break;
         }
         const tls_step came = read_chunk();
         may_have_more = core_->over().is_secure() && came.how == tls_step::outcome::done;
-        if (came.how == tls_step::outcome::wants_write)
-            co_await wait_for_write();
-        else if (came.how != tls_step::outcome::done && came.how != tls_step::outcome::wants_read)
+        if (came.how != tls_step::outcome::done && came.how != tls_step::outcome::wants_read)
             break;
     }
     is_reading_ = false;
@@ -131,16 +135,14 @@ tls_step socket::impl::read_chunk() {
         unread_ = {chunk_.get(), came.bytes};
         heard_ = true;
     }
+    core_->flush_owed();
     return came;
 }
 
 /// One that always has more to say doesn't keep the shard to itself.
 asio::awaitable<void> socket::impl::let_others() {
+    worked_ = 0;
     co_await asio::post(core_->tcp().get_executor(), asio::use_awaitable);
-}
-
-asio::awaitable<void> socket::impl::wait_for_write() {
-    co_await core_->tcp().async_wait(tcp_socket::wait_write, as_result);
 }
 
 /// What isn't a message. Returns when the answer is on its way, or the socket is over.
@@ -151,6 +153,8 @@ asio::awaitable<void> socket::impl::answer(frame_reader::event event) {
         co_await core_->control_left();
     } else if (event == frame_reader::event::close) {
         const auto code = reader_.code();
+        if (!ended_)
+            ending_.by_peer = true;
         note_ending(code, payload.substr(std::min<std::size_t>(2, payload.size())));
         auto same =
             payload.empty() ? close_frame(normal_closure, {}) : control_frame(close_start, payload);
@@ -166,6 +170,7 @@ asio::awaitable<void> socket::impl::answer(frame_reader::event event) {
 asio::awaitable<void> socket::impl::part(std::string close_frame) {
     closing_ = true;
     start_deadline();
+    // No pong can be on its way here: who reads has waited for it.
     core_->put_close(std::move(close_frame), true);
     co_await core_->control_left();
     co_await core_->tear_down();
@@ -241,8 +246,10 @@ void socket::impl::timer_fired() {
     if (deadline_)
         return abort();
     // A peer that takes bytes out of a full kernel buffer is slow, and a ping would wait behind
-    // those bytes. A peer whose frames nobody reads at the moment can't make itself heard.
-    const bool alive = heard_ || core_->take_progress() || !is_reading_;
+    // those bytes. A peer whose frames nobody reads at the moment can't make itself heard, but if
+    // it takes nothing either it is gone.
+    const bool excused = !is_reading_ && !core_->is_stuck();
+    const bool alive = heard_ || core_->take_progress() || excused;
     if (!alive && asked_) {
         note_ending(1006, "no answer to a ping");
         return abort();

@@ -39,7 +39,10 @@ public:
     void send(base::frame_ptr frame);
     void abort();
 
-    bool has_room() const { return core_->queued_bytes() < options_.outbox_bytes; }
+    bool has_room(std::size_t bytes) const {
+        const std::size_t queued = core_->queued_bytes();
+        return queued < options_.outbox_bytes && bytes <= options_.outbox_bytes - queued;
+    }
     std::size_t queued_bytes() const { return core_->queued_bytes(); }
     const ws::ending& how_it_ended() const { return ending_; }
 
@@ -51,7 +54,6 @@ private:
     asio::awaitable<boost::system::result<incoming>> next_message(self_ptr self, bool to_the_end);
     tls_step read_chunk();
     asio::awaitable<void> let_others();
-    asio::awaitable<void> wait_for_write();
     asio::awaitable<void> answer(frame_reader::event event);
     asio::awaitable<void> part(std::string close_frame);
     void start_timer(std::chrono::milliseconds delay);
@@ -68,6 +70,7 @@ private:
     frame_reader reader_;
     std::unique_ptr<char[]> chunk_; ///< what was read at once; none while waiting for more
     std::span<char> unread_;        ///< the part of it that the reader hasn't taken
+    std::size_t worked_ = 0;        ///< bytes of messages since others had their turn
 
     bool is_reading_ = false; ///< only then can the peer's silence be blamed on the peer
     bool heard_ = false;      ///< since the last tick

@@ -20,6 +20,22 @@ std::size_t write_length(unsigned char* to, std::uint64_t length) {
     return 1 + bytes;
 }
 
+/// How many bytes of a frame say its length.
+std::size_t length_bytes(std::string_view frame) {
+    const auto first = static_cast<unsigned char>(frame[1]);
+    return first < 126 ? 1 : first == 126 ? 3 : 9;
+}
+
+std::size_t read_length(std::string_view frame) {
+    const std::size_t size = length_bytes(frame);
+    if (size == 1)
+        return static_cast<unsigned char>(frame[1]);
+    std::size_t length = 0;
+    for (const char byte : frame.substr(2, size - 1))
+        length = length << 8 | static_cast<unsigned char>(byte);
+    return length;
+}
+
 } // namespace
 
 std::string start_frame(std::size_t payload_hint) {
@@ -40,8 +56,27 @@ base::frame_ptr seal_frame(std::string buffer, std::string channel, base::seq se
 
 std::string_view payload_of(const base::frame& frame) {
     const std::string_view bytes = frame.bytes();
-    const auto length = static_cast<unsigned char>(bytes[1]);
-    return bytes.substr(length < 126 ? 2 : length == 126 ? 4 : 10);
+    return bytes.substr(1 + length_bytes(bytes));
+}
+
+base::frame_ptr join_frames(std::span<const base::frame_ptr> frames) {
+    std::size_t size = 0;
+    for (const base::frame_ptr& each : frames)
+        size += each->bytes().size();
+    std::string bytes;
+    bytes.reserve(size);
+    for (const base::frame_ptr& each : frames)
+        bytes += each->bytes();
+    return std::make_shared<const base::frame>(std::move(bytes), 0);
+}
+
+std::size_t end_of_frame(std::string_view bytes, std::size_t at) {
+    std::size_t end = 0;
+    while (end <= at) {
+        const auto frame = bytes.substr(end);
+        end += 1 + length_bytes(frame) + read_length(frame);
+    }
+    return end;
 }
 
 } // namespace ws

@@ -112,6 +112,9 @@ void set_up(SSL_CTX* context, tls_version least) {
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS); // an idle socket holds none
     SSL_CTX_set_read_ahead(context, 0);
+    // One record a step: a peer that sends new keys without end would otherwise not let a read
+    // return.
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
     // Clients that come back resume by a ticket that they hold, not by memory of ours.
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, 1);

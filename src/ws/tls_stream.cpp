@@ -10,6 +10,7 @@
 #include <cassert>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 namespace ws {
 namespace {
@@ -19,6 +20,9 @@ using outcome = tls_step::outcome;
 /// What OpenSSL may add of itself while a record is owed: answers to new keys, alerts. A peer that
 /// asks for more of them without reading any is none we want to keep.
 constexpr std::size_t most_owed = 64 * 1024;
+
+/// RFC 8446 5.1: the largest piece of plain text in one record.
+constexpr std::size_t record_size = 16 * 1024;
 
 bool is_full(int error) {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
@@ -58,7 +62,7 @@ struct descriptor_bio {
 
     static int write(BIO* bio, const char* from, int size) {
         BIO_clear_retry_flags(bio);
-        return owner(bio).send(from, static_cast<std::size_t>(size)) ? size : -1;
+        return owner(bio).put(from, static_cast<std::size_t>(size)) ? size : -1;
     }
 
     static long control(BIO* bio, int what, long, void*) {
@@ -113,6 +117,13 @@ long tls_stream::receive(char* to, std::size_t size) {
 }
 
 /// Takes all of it, if the connection stands.
+bool tls_stream::put(const char* from, std::size_t size) {
+    if (!gathered_)
+        return send(from, size);
+    gathered_->append(from, size);
+    return true;
+}
+
 bool tls_stream::send(const char* from, std::size_t size) {
     std::size_t sent = 0;
     if (owed_.empty()) {
@@ -130,6 +141,12 @@ bool tls_stream::send(const char* from, std::size_t size) {
     return true;
 }
 
+/// The kernel's doing.
+tls_step tls_stream::failed() {
+    is_open_ = false;
+    return {outcome::failed, 0, {system_error_, boost::system::system_category()}};
+}
+
 tls_step tls_stream::result_of(int returned, std::size_t bytes) {
     if (returned > 0)
         return {outcome::done, bytes};
@@ -141,10 +158,10 @@ tls_step tls_stream::result_of(int returned, std::size_t bytes) {
     case SSL_ERROR_ZERO_RETURN:
         return {outcome::ended};
     case SSL_ERROR_SYSCALL:
+        if (system_error_ != 0)
+            return failed();
         is_open_ = false;
-        if (system_error_ == 0)
-            return {outcome::ended};
-        return {outcome::failed, 0, {system_error_, boost::system::system_category()}};
+        return {outcome::ended};
     default:
         is_open_ = false;
         const auto code = static_cast<int>(ERR_peek_error());
@@ -177,9 +194,18 @@ tls_step tls_stream::write_some(const void* from, std::size_t size) {
     assert(owed() == 0);
     if (size == 0)
         return {outcome::done};
+    static thread_local std::string records;
+    if (size > record_size)
+        gathered_ = &records;
     std::size_t bytes = 0;
     const int returned = SSL_write_ex(stream_.get(), from, std::min(size, most_at_once), &bytes);
     auto step = result_of(returned, bytes);
+    if (std::exchange(gathered_, nullptr)) {
+        const bool stands = send(records.data(), records.size());
+        records.clear();
+        if (!stands && step.how == outcome::done)
+            step = failed();
+    }
     if (step.how == outcome::done && owed() > 0)
         step.how = outcome::wants_write;
     return step;

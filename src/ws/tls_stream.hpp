@@ -41,8 +41,8 @@ struct tls_step {
 /// Owner: transport. Thread: one at a time. Lifetime: may outlive the descriptor.
 class tls_stream {
 public:
-    /// The largest piece that leaves as one record.
-    static constexpr std::size_t most_at_once = 16 * 1024;
+    /// The most that is written in one step: two records.
+    static constexpr std::size_t most_at_once = 32 * 1024;
 
     tls_stream(const tls_context& context, int descriptor);
     tls_stream(const tls_stream&) = delete;
@@ -55,8 +55,8 @@ public:
     /// Wants no read while there is something decrypted to be had.
     tls_step read_some(void* to, std::size_t size);
 
-    /// Takes up to most_at_once as one record, and wants to write where the kernel has not taken
-    /// all of it. Only while nothing is owed.
+    /// Takes up to most_at_once, and wants to write where the kernel has not taken all of it. Only
+    /// while nothing is owed.
     tls_step write_some(const void* from, std::size_t size);
 
     /// Encrypted bytes that the kernel doesn't have yet.
@@ -74,11 +74,14 @@ private:
     };
 
     long receive(char* to, std::size_t size);
+    bool put(const char* from, std::size_t size);
     bool send(const char* from, std::size_t size);
+    tls_step failed();
     tls_step result_of(int returned, std::size_t bytes);
 
     std::unique_ptr<ssl_st, free> stream_;
     std::string owed_;
+    std::string* gathered_ = nullptr; ///< where records are put that leave together
     int descriptor_;
     int system_error_ = 0;   ///< of the last call to the kernel
     bool has_ended_ = false; ///< the peer's end has been read

@@ -7,6 +7,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <memory>
@@ -93,7 +94,9 @@ private:
     template <typename Step, typename Token>
     auto begin(Step step, Token&& token) {
         return asio::async_initiate<Token, void(error_code, std::size_t)>(
-            [this](auto handler, Step first) { perform(std::move(first), std::move(handler)); },
+            [this](auto handler, Step first) {
+                this->perform(std::move(first), std::move(handler));
+            },
             token, std::move(step));
     }
 
@@ -162,9 +165,9 @@ tls_step transport::write_some(const Buffers& from) {
     assert(is_secure());
     if (!tcp_.is_open())
         return {tls_step::outcome::failed, 0, asio::error::operation_aborted};
-    // One record a call: small buffers are put together, a large one goes as it is.
+    // Small buffers are put together, a large or a single one goes as it is.
     const asio::const_buffer first = *asio::buffer_sequence_begin(from);
-    if (first.size() >= tls_stream::most_at_once)
+    if (first.size() >= std::min(tls_stream::most_at_once, asio::buffer_size(from)))
         return tls_->write_some(first.data(), first.size());
     const asio::mutable_buffer together = room();
     return tls_->write_some(together.data(), asio::buffer_copy(together, from));

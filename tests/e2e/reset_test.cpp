@@ -720,6 +720,7 @@ TEST_F(ResetConsumer, ANewOneThatCannotBeginWhereItWants) {
 TEST_F(ResetConsumer, ANewOneFromTheStartOfATrimmedChannel) {
     const auto all = add(db, "a", 10);
     db.query("delete from queue.message where seq <= $1", all[2]);
+    wait_until_read(all.back());
     for (int i = 0; i < 3; ++i) {
         herald_client client(daemon.port());
         client.subscribe("a", as("w") + from_start);
@@ -727,6 +728,7 @@ TEST_F(ResetConsumer, ANewOneFromTheStartOfATrimmedChannel) {
     }
     const auto b = add(db, "b", 10);
     remove(db, b[5]);
+    wait_until_read(b.back());
     {
         herald_client client(daemon.port());
         client.subscribe("b", as("w") + from_start);
@@ -738,8 +740,9 @@ TEST_F(ResetConsumer, ANewOneFromTheStartOfATrimmedChannel) {
     again.subscribe("b", as("w"));
     EXPECT_EQ(again.next_seqs(2), from(b, 8));
 
-    add(db, "c", 3);
+    const auto c = add(db, "c", 3);
     db.exec("delete from queue.message where channel = 'c'");
+    wait_until_read(c.back());
     herald_client client(daemon.port());
     client.subscribe("c", as("w") + from_start);
     EXPECT_TRUE(quiet(client));

@@ -108,9 +108,15 @@ public:
         }
     }
 
-    void offer(std::span<const base::frame_ptr> frames) override {
-        heard.insert(heard.end(), frames.begin(), frames.end());
-        for (const auto& frame : frames) {
+    void offer(const base::frame_run& run) override {
+        heard.insert(heard.end(), run.frames.begin(), run.frames.end());
+        const bool all = run.frames.size() <= room &&
+                         state->offer_all(run.frames.front()->seq(), run.frames.back()->seq());
+        for (const auto& frame : run.frames) {
+            if (all) {
+                deliver(frame->seq());
+                continue;
+            }
             if (state->offer(frame->seq(), room > 0)) {
                 deliver(frame->seq());
             }
@@ -367,7 +373,7 @@ private:
             tail_.push(frames.back());
         }
         forget_heard();
-        hub_.fan_out(frames);
+        hub_.fan_out({frames, nullptr});
         for (const auto& one : who_) {
             const bool meant = on_[channel].contains(one.get());
             require(one->heard == (meant ? frames : std::vector<base::frame_ptr>()));

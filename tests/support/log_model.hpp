@@ -26,7 +26,9 @@ namespace support {
 /// Throws std::logic_error where a promise is broken.
 class log_model {
 public:
-    explicit log_model(std::span<const std::uint8_t> bytes) : bytes_(bytes), tail_(draw(8) * 300) {
+    explicit log_model(std::span<const std::uint8_t> bytes)
+        : bytes_(bytes),
+          tail_(300 * static_cast<std::size_t>(draw(8))) {
         for (int i = draw(6); i > 0; --i) {
             commit();
         }

@@ -15,7 +15,7 @@ using namespace ws_test;
 using WsClose = over_both;
 INSTANTIATE_TEST_SUITE_P(over, WsClose, testing::Bool(), over_both::name);
 
-/// Generous towards a busy machine, but far below the 150 s Beast would take by itself.
+/// Generous towards a busy machine.
 constexpr auto soon = 5s;
 
 ws::socket_options impatient() {
@@ -31,6 +31,7 @@ TEST_P(WsClose, AnswersTheClientsClose) {
     EXPECT_TRUE(echoing.becomes_empty());
     EXPECT_EQ(echoing.last_ending().code, 4001);
     EXPECT_EQ(echoing.last_ending().reason, "bye");
+    EXPECT_TRUE(echoing.last_ending().by_peer);
 }
 
 TEST_P(WsClose, DoesNotRepeatACodeThatIsNobodys) {
@@ -63,6 +64,7 @@ TEST_P(WsClose, ClosesBehindWhatIsQueued) {
     EXPECT_EQ(client.close_reason(), "restart");
     EXPECT_TRUE(closing.becomes_empty());
     EXPECT_EQ(closing.last_ending().code, 1012);
+    EXPECT_FALSE(closing.last_ending().by_peer);
 }
 
 TEST_P(WsClose, ClosesAheadOfUnsentDataWhenAtOnce) {
@@ -216,6 +218,20 @@ TEST_P(WsClose, DoesNotBlameAPeerNobodyReadsFrom) {
     client.write(support::client_frame(1, "hello"));
     EXPECT_NE(client.read_until("late"), "");
     EXPECT_FALSE(client.closed());
+}
+
+// As a session does that waits for its replies to leave.
+TEST_P(WsClose, EndsAPeerThatTakesNothingWhileNobodyReads) {
+    ws::socket_options options;
+    options.ping_interval = 200ms;
+    server pouring(
+        [](ws::socket& socket) -> ws::asio::awaitable<void> {
+            socket.send(text(std::string(16'000'000, 'x')));
+            EXPECT_TRUE(co_await socket.room());
+        },
+        options);
+    auto deaf = pouring.raw_socket(4096);
+    EXPECT_TRUE(pouring.becomes_empty(soon));
 }
 
 TEST_P(WsClose, KeepsAPeerThatIsOnlySlow) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/beast/zlib/deflate_stream.hpp>
+
 #include <optional>
 #include <random>
 
@@ -248,6 +250,56 @@ TEST_P(WsSocket, SaysThatBytesDoNotInflate) {
     gone.write(noise);
     gone.abort();
     EXPECT_TRUE(echoing.becomes_empty());
+}
+
+// A few bytes can be a lot of work.
+TEST_P(WsSocket, WhatInflatesToMuchLeavesOthersTheirTurn) {
+    ws::socket_options options;
+    options.compression = true;
+    constexpr int sent = 20;
+    int handled = 0;
+    std::atomic<int> at_their_turn = 0;
+    server counting(
+        [&](ws::socket& socket) -> ws::asio::awaitable<void> {
+            const auto executor = co_await ws::asio::this_coro::executor;
+            while (handled < sent) {
+                const auto message = co_await socket.read();
+                if (!message)
+                    break;
+                if (handled++ == 0)
+                    ws::asio::post(executor, [&] { at_their_turn = handled; });
+            }
+            socket.send(text("done"));
+            co_await socket.read();
+        },
+        options);
+    std::string zeros;
+    {
+        boost::beast::zlib::deflate_stream stream;
+        const std::string text(60'000, 'a');
+        std::string out(1000, '\0');
+        boost::beast::zlib::z_params params;
+        params.next_in = text.data();
+        params.avail_in = text.size();
+        params.next_out = out.data();
+        params.avail_out = out.size();
+        boost::beast::error_code error;
+        stream.write(params, boost::beast::zlib::Flush::sync, error);
+        zeros = out.substr(0, params.total_out - 4);
+    }
+    auto client = counting.raw();
+    client.write(
+        support::plain_handshake("/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n"));
+    client.read_until("\r\n\r\n");
+    std::string frames;
+    for (int i = 0; i < sent; ++i)
+        frames += support::client_frame(0x41, zeros);
+    ASSERT_LT(frames.size(), 16'000U);
+    client.write(frames);
+    EXPECT_EQ(client.read_exactly(6), "\x81\x04"
+                                      "done");
+    EXPECT_GT(at_their_turn, 0);
+    EXPECT_LT(at_their_turn, 10);
 }
 
 TEST_P(WsSocket, OffersNoCompressionUnlessAskedTo) {

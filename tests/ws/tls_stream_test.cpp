@@ -103,6 +103,14 @@ protected:
         bytes.resize(came.bytes);
         return bytes;
     }
+    /// Each new key takes a step of its own.
+    void read_beyond_keys() {
+        for (int step = 0; step < 10; ++step) {
+            read();
+            if (last != outcome::wants_read)
+                return;
+        }
+    }
     outcome write(std::string_view bytes) {
         const auto came = ours->write_some(bytes.data(), bytes.size());
         EXPECT_EQ(came.how == outcome::done ? bytes.size() : came.bytes, came.bytes);
@@ -214,12 +222,30 @@ TEST_F(TlsStream, LosesNothingWhenThePeerChangesKeysAndReadsSlowly) {
             SSL_key_update(peer(), SSL_KEY_UPDATE_REQUESTED);
         peer_write("x");
         while_owing += ours->owed() > 0;
-        read();
+        read_beyond_keys();
         ASSERT_EQ(last, outcome::done) << why.message();
         received += peer_read(1 + random() % 30'000);
     }
     EXPECT_TRUE(received == all);
     EXPECT_GT(while_owing, 10u) << "the case this test is for did not occur";
+}
+
+// Each takes a step of its own, or whoever sends them fast enough would have the thread to itself.
+TEST_F(TlsStream, ManyNewKeysAreManySteps) {
+    shake_hands();
+    for (int i = 0; i < 50; ++i) {
+        ASSERT_EQ(SSL_key_update(peer(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        ASSERT_EQ(SSL_do_handshake(peer()), 1);
+    }
+    peer_write("behind them");
+    int steps = 0;
+    std::string got;
+    for (; got.empty() && steps < 100; ++steps) {
+        got = read();
+        ASSERT_TRUE(!got.empty() || last == outcome::wants_read);
+    }
+    EXPECT_EQ(got, "behind them");
+    EXPECT_EQ(steps, 51);
 }
 
 TEST_F(TlsStream, EndsAPeerThatAsksWithoutReading) {
@@ -229,7 +255,7 @@ TEST_F(TlsStream, EndsAPeerThatAsksWithoutReading) {
     for (int i = 0; i < 10'000 && last != outcome::failed; ++i) {
         SSL_key_update(peer(), SSL_KEY_UPDATE_REQUESTED);
         peer_write("x");
-        read();
+        read_beyond_keys();
     }
     EXPECT_EQ(last, outcome::failed);
     EXPECT_LE(ours->owed(), 64u * 1024);

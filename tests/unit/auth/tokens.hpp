@@ -55,7 +55,7 @@ inline auth::key_set secret_set() {
 template <typename Member, typename Value>
 auth::token_rules rules_with(Member auth::token_rules::*member, Value value) {
     auth::token_rules out;
-    out.*member = std::move(value);
+    out.*member = static_cast<Member>(std::move(value));
     return out;
 }
 

@@ -11,8 +11,8 @@
 namespace {
 
 struct recorder final : core::subscriber {
-    void offer(std::span<const base::frame_ptr> frames) override {
-        for (const base::frame_ptr& each : frames) {
+    void offer(const base::frame_run& run) override {
+        for (const base::frame_ptr& each : run.frames) {
             seen.push_back(each->seq());
         }
     }
@@ -32,8 +32,9 @@ TEST(Hub, GivesAFrameToItsChannelOnly) {
     hub.add("sports", sports);
     hub.add("news", news);
     const std::vector<base::frame_ptr> both = {frame("sports", 1), frame("sports", 2)};
-    hub.fan_out(both);
-    hub.fan_out(std::vector{frame("weather", 3)});
+    hub.fan_out({both, nullptr});
+    const std::vector<base::frame_ptr> other = {frame("weather", 3)};
+    hub.fan_out({other, nullptr});
     EXPECT_EQ(sports.seen, (std::vector<base::seq>{1, 2}));
     EXPECT_EQ(hub.subscriptions("sports"), 1U);
     EXPECT_EQ(hub.subscriptions("weather"), 0U);
@@ -85,7 +86,8 @@ TEST(Hub, RandomOperationsAgreeWithAMap) {
         default:
             ++seq;
             ASSERT_EQ(hub.subscriptions(channel), members.size());
-            hub.fan_out(std::vector{frame(channel, seq)});
+            const std::vector<base::frame_ptr> one = {frame(channel, seq)};
+            hub.fan_out({one, nullptr});
             for (const recorder& member : members) {
                 ASSERT_EQ(member.seen.back(), seq);
             }

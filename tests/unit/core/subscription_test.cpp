@@ -36,6 +36,25 @@ TEST(Subscription, WithoutRoomItStopsJustBeforeTheMessage) {
     EXPECT_FALSE(one.offer(16, true)) << "behind, it is pumped, not offered";
 }
 
+TEST(Subscription, TakesSeveralAtOnceOnlyWhereEachIsTaken) {
+    auto one = subscription::live_at(10);
+    EXPECT_TRUE(one.offer_all(11, 15));
+    EXPECT_EQ(one.cursor(), 15);
+    EXPECT_FALSE(one.offer(15, true));
+    EXPECT_FALSE(one.offer_all(15, 17)) << "the first is there already";
+    EXPECT_EQ(one.cursor(), 15);
+    EXPECT_TRUE(one.live()) << "nothing was decided";
+
+    auto behind = subscription::behind_at(10);
+    EXPECT_FALSE(behind.offer_all(11, 12));
+    EXPECT_EQ(behind.cursor(), 10);
+
+    auto consumer = subscription::live_at(10);
+    consumer.limit_unacknowledged(5);
+    EXPECT_FALSE(consumer.offer_all(11, 12)) << "its window counts each of them";
+    EXPECT_TRUE(consumer.offer(11, true));
+}
+
 TEST(Subscription, CatchesUpFromTheTail) {
     core::tail tail(1'000'000);
     tail.reset(10);
