@@ -4,7 +4,7 @@
 #   tests/run.sh unit pg      these only
 # Tiers: arch unit pg e2e chaos (the release build), browser, asan and tsan (unit, pg and e2e again, with
 # the daemon under sanitizers), fuzz, tidy. Exits with 1 when any failed, 64 for a tier it doesn't know.
-# FUZZ_SECONDS (20): how long each fuzz target runs.
+# FUZZ_SECONDS (10): how long each fuzz target runs.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -63,11 +63,11 @@ install_packages() {
         packages+=(chromium)
         has_node || packages+=(nodejs npm)
     fi
-    if wants fuzz tidy; then
+    if wants asan tsan fuzz tidy; then
         packages+=(clang-14)
     fi
-    if wants fuzz; then
-        packages+=(libclang-rt-14-dev)
+    if wants asan tsan fuzz; then
+        packages+=(libclang-rt-14-dev llvm-14) # llvm-14: names instead of addresses in reports
     fi
     if wants tidy; then
         packages+=(clang-tidy-14 shellcheck)
@@ -149,7 +149,7 @@ e2e_tier() {
     build_release || return
     local status=0
     check ws build/release 1 || status=$?
-    check e2e build/release 4 || status=$?
+    check 'e2e|bench' build/release 4 || status=$?
     return "$status"
 }
 
@@ -170,14 +170,19 @@ browser_tier() {
     return "$status"
 }
 
+# The runtimes of Clang 14 can't live with the address space layout of newer kernels.
+fixed_layout=(setarch -R)
+"${fixed_layout[@]}" true 2>/dev/null || fixed_layout=()
+symbolizer=/usr/lib/llvm-14/bin/llvm-symbolizer
+
 prepare_asan() {
     configure asan-ubsan && build build/asan-ubsan
 }
 
 asan_tier() {
     build_release && prepared asan || return
-    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
-        UBSAN_OPTIONS=print_stacktrace=1 check_sanitized build/asan-ubsan
+    ASAN_SYMBOLIZER_PATH=$symbolizer ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 check_sanitized build/asan-ubsan "${fixed_layout[@]}"
 }
 
 prepare_tsan() {
@@ -186,10 +191,7 @@ prepare_tsan() {
 
 tsan_tier() {
     build_release && prepared tsan || return
-    # GCC 12's runtime can't live with the address space layout of newer kernels.
-    local fixed_layout=(setarch -R)
-    "${fixed_layout[@]}" true 2>/dev/null || fixed_layout=()
-    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:external_symbolizer_path=$symbolizer \
         check_sanitized build/tsan "${fixed_layout[@]}"
 }
 
@@ -200,19 +202,21 @@ fuzz_targets() {
     done
 }
 
+fuzz_one() {
+    # What is found goes into the first folder; the second one, in the repository, is only read.
+    local target=$1 folder=build/asan-ubsan
+    local corpus=$folder/corpus/$target
+    mkdir -p "$corpus" "tests/fuzz/corpus/${target%_fuzz}"
+    ASAN_SYMBOLIZER_PATH=$symbolizer "${fixed_layout[@]}" "$folder/$target" \
+        -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 \
+        -print_final_stats=1 -verbosity=0 -artifact_prefix="$folder/$target-" \
+        "$corpus" "tests/fuzz/corpus/${target%_fuzz}" >"$results/fuzz-$target.log" 2>&1
+}
+
 prepare_fuzz() {
     local targets
     mapfile -t targets < <(fuzz_targets)
-    configure fuzz -D PGHERALD_TESTS=OFF && build build/fuzz --target "${targets[@]}"
-}
-
-fuzz_one() {
-    # What is found goes into the first folder; the second one, in the repository, is only read.
-    local target=$1 corpus=build/fuzz/corpus/$1
-    mkdir -p "$corpus" "tests/fuzz/corpus/${target%_fuzz}"
-    "build/fuzz/$target" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/$target-" \
-        "$corpus" "tests/fuzz/corpus/${target%_fuzz}" >"$results/fuzz-$target.log" 2>&1
+    configure asan-ubsan && build build/asan-ubsan --target "${targets[@]}"
 }
 
 fuzz_tier() {
