@@ -1,5 +1,9 @@
 #include "tests/bench/bare.hpp"
 
+#include "tests/support/certificate.hpp"
+
+#include <openssl/ssl.h>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -85,8 +89,32 @@ std::string framed(std::string_view payload) {
     return frame.append(payload);
 }
 
-[[noreturn]] void serve(int listener, std::size_t count, int from, int to) {
+SSL_CTX* make_context() {
+    const auto made = support::make_certificate("localhost");
+    SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
+    const support::detail::bio certificate(BIO_new_mem_buf(made.pem.c_str(), -1));
+    const support::detail::bio key(BIO_new_mem_buf(made.key.c_str(), -1));
+    const support::detail::x509 one(
+        PEM_read_bio_X509(certificate.get(), nullptr, nullptr, nullptr));
+    const support::detail::pkey its(PEM_read_bio_PrivateKey(key.get(), nullptr, nullptr, nullptr));
+    SSL_CTX_use_certificate(context, one.get());
+    SSL_CTX_use_PrivateKey(context, its.get());
+    // As the daemon's: the cheapest.
+    SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
+    return context;
+}
+
+/// Waits where the kernel is full.
+std::uint64_t write_all(SSL* tls, const std::string& bytes) {
+    std::size_t written = 0;
+    SSL_write_ex(tls, bytes.data(), bytes.size(), &written);
+    return 1;
+}
+
+[[noreturn]] void serve(int listener, std::size_t count, swarm::transport over, int from, int to) {
+    SSL_CTX* const context = over == swarm::transport::tls ? make_context() : nullptr;
     std::vector<int> sockets;
+    std::vector<SSL*> secured;
     while (sockets.size() < count) {
         const int socket = accept(listener, nullptr, nullptr);
         if (socket < 0)
@@ -94,6 +122,12 @@ std::string framed(std::string_view payload) {
         const int on = 1;
         setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         sockets.push_back(socket);
+        if (!context)
+            continue;
+        secured.push_back(SSL_new(context));
+        SSL_set_fd(secured.back(), socket);
+        if (SSL_accept(secured.back()) != 1)
+            _exit(1);
     }
     order next{};
     while (read_all(from, &next, sizeof next)) {
@@ -104,9 +138,15 @@ std::string framed(std::string_view payload) {
         const std::vector<iovec> parts(next.per_call, iovec{frame.data(), frame.size()});
         const auto begun = std::chrono::steady_clock::now();
         bare_loop::result done{};
-        for (std::size_t round = 0; round < next.rounds; ++round)
-            for (const int socket : sockets)
-                done.calls += write_all(socket, parts);
+        std::string together;
+        for (const iovec& each : parts)
+            together.append(static_cast<const char*>(each.iov_base), each.iov_len);
+        for (std::size_t round = 0; round < next.rounds; ++round) {
+            for (SSL* const tls : secured)
+                done.calls += write_all(tls, together);
+            for (std::size_t i = secured.size(); i < sockets.size(); ++i)
+                done.calls += write_all(sockets[i], parts);
+        }
         done.seconds =
             std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
         if (write(to, &done, sizeof done) != sizeof done)
@@ -117,7 +157,7 @@ std::string framed(std::string_view payload) {
 
 } // namespace
 
-bare_loop::bare_loop(std::size_t sockets) {
+bare_loop::bare_loop(std::size_t sockets, swarm::transport over) {
     const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -135,7 +175,7 @@ bare_loop::bare_loop(std::size_t sockets) {
     if (pid_ == 0) {
         close(to[1]);
         close(from[0]);
-        serve(listener, sockets, to[0], from[1]);
+        serve(listener, sockets, over, to[0], from[1]);
     }
     close(listener);
     close(to[0]);

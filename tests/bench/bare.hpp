@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/bench/swarm.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -7,13 +9,13 @@
 
 namespace bench {
 
-/// The floor: a process that only calls send() or writev() on accepted sockets. What a server adds
-/// to this is its own.
+/// The floor: a process that only calls send() or writev() on accepted sockets, or SSL_write() for
+/// what one call shall send. What a server adds to this is its own.
 /// Owner: a scenario. Lifetime: the destructor ends the process.
 class bare_loop {
 public:
     /// Takes `sockets` connections.
-    explicit bare_loop(std::size_t sockets);
+    explicit bare_loop(std::size_t sockets, swarm::transport over = swarm::transport::plain);
     ~bare_loop();
     bare_loop(const bare_loop&) = delete;
     bare_loop& operator=(const bare_loop&) = delete;

@@ -53,16 +53,19 @@ double bare_open(swarm& clients, bare_loop& bare, std::uint64_t& arrived, std::s
     return static_cast<double>(subscribers * rounds * per_call) / done.seconds;
 }
 
-void bare_rows(const bench_context& context, const std::string& scenario, bool closed,
-               const std::vector<std::size_t>& per_call) {
-    bare_loop bare(subscribers);
-    swarm clients;
+} // namespace
+
+void measure_bare(const bench_context& context, const std::string& scenario, bool closed,
+                  const std::vector<std::size_t>& per_call, swarm::transport over) {
+    const std::string name = over == swarm::transport::tls ? "bare loop, TLS" : "bare loop";
+    bare_loop bare(subscribers, over);
+    swarm clients(over);
     std::uint64_t arrived = 0;
     clients.on_frame([&](std::size_t, std::string_view) { ++arrived; });
     clients.open_bare(bare.port(), subscribers);
     for (const std::size_t each : per_call) {
-        measurement open{scenario, "frames a second, " + std::to_string(each) + " a call",
-                         "bare loop", "1/s"};
+        measurement open{scenario, "frames a second, " + std::to_string(each) + " a call", name,
+                         "1/s"};
         const cpu_meter cpu(bare.pid(), 0);
         for (int run = 0; run < context.runs; ++run)
             open.values.push_back(bare_open(clients, bare, arrived, each, 400 / each + 50));
@@ -70,8 +73,8 @@ void bare_rows(const bench_context& context, const std::string& scenario, bool c
         context.out.add(open);
     }
     if (closed) {
-        measurement rounds{scenario, one_in_flight_name, "bare loop", "1/s"};
-        measurement fan_out{scenario, fan_out_name, "bare loop", "1/s"};
+        measurement rounds{scenario, one_in_flight_name, name, "1/s"};
+        measurement fan_out{scenario, fan_out_name, name, "1/s"};
         const cpu_meter cpu(bare.pid(), 0);
         for (int run = 0; run < context.runs; ++run) {
             const auto rates = bare_closed(clients, bare, arrived, context.window);
@@ -83,8 +86,6 @@ void bare_rows(const bench_context& context, const std::string& scenario, bool c
         context.out.add(fan_out);
     }
 }
-
-} // namespace
 
 measurement measure_fan_out(const bench_context& context, subject& what, std::size_t receivers,
                             std::size_t window, swarm::transport over,
@@ -114,7 +115,7 @@ measurement measure_fan_out(const bench_context& context, subject& what, std::si
 }
 
 void one_in_flight(const bench_context& context) {
-    bare_rows(context, "A", true, {1});
+    measure_bare(context, "A", true, {1});
     const auto add = [&](subject& what) {
         measurement alone{"A", fan_out_name, what.name(), "1/s"};
         alone.goal = ">= 0.95 x a bare send loop";
@@ -132,7 +133,7 @@ void one_in_flight(const bench_context& context) {
 }
 
 void many_in_flight(const bench_context& context) {
-    bare_rows(context, "B", false, {1, 8, 16, 64});
+    measure_bare(context, "B", false, {1, 8, 16, 64});
     const auto add = [&](subject& what) {
         auto found = measure_fan_out(context, what, subscribers, 64);
         found.scenario = "B";

@@ -54,6 +54,7 @@ void over_tls(const bench_context& context) {
     };
     for (const auto over : {swarm::transport::plain, swarm::transport::tls}) {
         const bool secure = over == swarm::transport::tls;
+        measure_bare(context, "H", false, {64}, over);
         const auto what = secure ? start() : context.start();
         auto found = measure_fan_out(context, *what, 1'000, 64, over);
         found.scenario = "H";

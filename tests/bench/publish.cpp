@@ -68,7 +68,7 @@ measurement measure(const bench_context& context, subject& what, load& on) {
 constexpr std::size_t rows_a_statement = 256; ///< about what the daemon's batches have under D
 
 /// The parameters of one statement: ids that rise, as the daemon's do, and 256 bytes of data.
-std::array<std::string, 3> rows_as_arrays(std::uint64_t first) {
+std::array<std::string, 3> rows_as_arrays(std::uint64_t first, std::size_t channel_count) {
     std::string ids = "{", names = "{", data = "{";
     for (std::uint64_t i = first; i < first + rows_a_statement; ++i) {
         char id[64];
@@ -76,56 +76,91 @@ std::array<std::string, 3> rows_as_arrays(std::uint64_t first) {
                       static_cast<unsigned long long>(i));
         const char* const comma = i == first ? "" : ",";
         ids += std::string(comma) + id;
-        names += std::string(comma) + "c" + std::to_string(i % publishers);
+        names += std::string(comma) + "c" + std::to_string(i % channel_count);
         data += std::string(comma) + R"("{\"p\":0,\"n\":)" + std::to_string(i) + R"(,\"pad\":\")" +
                 std::string(230, 'x') + R"(\"}")";
     }
     return {ids + "}", names + "}", data + "}"};
 }
 
-/// What one connection of libpq stores that does nothing else: the most that one Postgres gives to
-/// a server which writes through one connection, as it must where commits that notify go one after
-/// the other.
-void libpq_alone(const bench_context& context) {
-    support::database database(context.postgres, support::database::content::empty);
-    database.exec(
-        "create schema queue;"
-        "create table queue.message (id uuid primary key default gen_random_uuid(), channel text, "
-        "data json, created_at timestamptz default now(), updated_at timestamptz default now());"
-        "create function queue.new_message_notify() returns trigger language plpgsql as "
-        "$$ begin perform pg_notify(new.channel, row_to_json(new)::text); return new; end $$");
-    auto connection = database.connect();
-    std::uint64_t stored = 0;
-    const auto add = [&](const std::string& name) {
-        measurement found{"D", name, "libpq", "1/s"};
-        const cpu_meter cpu(0, context.postgres.postmaster_pid());
-        for (int run = 0; run < context.runs; ++run) {
-            const auto begun = clock::now();
-            const std::uint64_t before = stored;
-            for (; clock::now() - begun < context.window; stored += rows_a_statement) {
-                const auto [ids, names, data] = rows_as_arrays(stored);
-                connection.query("insert into queue.message (id, channel, data) select * from "
-                                 "unnest($1::uuid[], $2::text[], $3::json[])",
-                                 ids, names, data);
-            }
-            found.values.push_back(static_cast<double>(stored - before) /
-                                   std::chrono::duration<double>(clock::now() - begun).count());
-        }
+constexpr const char* table_with_a_key =
+    "create schema queue;"
+    "create table queue.message (id uuid primary key default gen_random_uuid(), channel text, "
+    "data json, created_at timestamptz default now(), updated_at timestamptz default now())";
+
+/// One connection of libpq that does nothing but store.
+class libpq_alone {
+public:
+    explicit libpq_alone(const bench_context& context)
+        : context_(context),
+          database_(context.postgres, support::database::content::empty),
+          connection_(database_.connect()) {
+        database_.exec(table_with_a_key);
+    }
+
+    void exec(const std::string& sql) { database_.exec(sql); }
+
+    void measure(const std::string& scenario, const std::string& name, std::size_t channel_count) {
+        measurement found{scenario, name, "libpq", "1/s"};
+        run(context_.window / 2, channel_count);
+        const cpu_meter cpu(0, context_.postgres.postmaster_pid());
+        for (int i = 0; i < context_.runs; ++i)
+            found.values.push_back(run(context_.window, channel_count));
         found.cpu = cpu.read();
         found.detail["postgres us CPU per message"] =
             1e6 * found.cpu.at("postgres") / median(found.values);
-        context.out.add(found);
-    };
-    add("rows stored, 256 an INSERT, a table with a key");
-    database.exec("create trigger new_insert_trigger before insert on queue.message "
-                  "for each row execute function queue.new_message_notify()");
-    add("the same with the article's trigger");
+        context_.out.add(found);
+    }
+
+private:
+    /// Rows a second.
+    double run(std::chrono::milliseconds time, std::size_t channel_count) {
+        const auto begun = clock::now();
+        const std::uint64_t before = stored_;
+        for (; clock::now() - begun < time; stored_ += rows_a_statement) {
+            const auto [ids, names, data] = rows_as_arrays(stored_, channel_count);
+            connection_.query("insert into queue.message (id, channel, data) select * from "
+                              "unnest($1::uuid[], $2::text[], $3::json[])",
+                              ids, names, data);
+        }
+        return static_cast<double>(stored_ - before) /
+               std::chrono::duration<double>(clock::now() - begun).count();
+    }
+
+    const bench_context& context_;
+    support::database database_;
+    support::connection connection_;
+    std::uint64_t stored_ = 0;
+};
+
+/// The most that one Postgres gives to a server which writes through one connection, as it must
+/// where commits that notify go one after the other.
+void most_rows(const bench_context& context) {
+    libpq_alone libpq(context);
+    libpq.measure("D", "rows stored, 256 an INSERT, a table with a key", publishers);
+    libpq.exec(
+        "create function queue.new_message_notify() returns trigger language plpgsql as "
+        "$$ begin perform pg_notify(new.channel, row_to_json(new)::text); return new; end $$;"
+        "create trigger new_insert_trigger before insert on queue.message "
+        "for each row execute function queue.new_message_notify()");
+    libpq.measure("D", "the same with the article's trigger", publishers);
+}
+
+/// What many channels cost Postgres, whoever writes them: an index by channel is written all over.
+void rows_by_channel(const bench_context& context, std::size_t channel_count) {
+    libpq_alone libpq(context);
+    libpq.exec("alter table queue.message add seq bigint generated always as identity;"
+               "create index on queue.message (channel, seq)");
+    libpq.measure("E",
+                  "rows stored, 256 an INSERT, an index by channel, " +
+                      std::to_string(channel_count) + " channels",
+                  channel_count);
 }
 
 } // namespace
 
 void durable_publishes(const bench_context& context) {
-    libpq_alone(context);
+    most_rows(context);
     const auto add = [&](subject& what) {
         load on(what.port(), 0, publishers);
         spread(on, channels(publishers));
@@ -174,6 +209,7 @@ void many_channels(const bench_context& context) {
     // would get less at a time, and that would be what costs.
     constexpr std::size_t sockets = 10;
     for (const std::size_t count : {std::size_t{10}, std::size_t{50'000}}) {
+        rows_by_channel(context, count);
         const auto what = context.start();
         load on(what->port(), sockets, publishers);
         const auto names = channels(count);

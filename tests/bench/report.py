@@ -329,7 +329,7 @@ def draw_panel(picture, left, top, group, palette):
     value_width = 72
     scale = Scale(everything, left, left + PANEL - value_width, log, ticks=4)
     better = "more is better" if group[0].unit.startswith("1/") else "less is better"
-    picture.text(left, top + 16, shortened(title, 56), size=14, weight="600")
+    picture.text(left, top + 16, shortened(title, 50), size=14, weight="600")
     picture.text(left, top + 33, f"{group[0].unit}, {better}{', logarithmic' if log else ''}", size=11, fill=FAINT)
     bottom = top + PANEL_TOP + BAR_ROW * len(group)
     for value in scale.ticks:

@@ -22,6 +22,8 @@ namespace bench {
 namespace {
 
 constexpr std::size_t buffer_size = 256 * 1024;
+/// So that a burst's records come with one call.
+constexpr std::size_t tls_read_size = 64 * 1024;
 constexpr std::uint64_t watched_mark = std::uint64_t{1} << 63;
 
 /// How many sockets are between connect() and open at a time: more would only overflow the
@@ -69,6 +71,7 @@ swarm::swarm(transport over)
     if (over == transport::tls) {
         tls_ = SSL_CTX_new(TLS_client_method());
         SSL_CTX_set_read_ahead(tls_, 1);
+        SSL_CTX_set_default_read_buffer_len(tls_, tls_read_size);
         SSL_CTX_set_mode(tls_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
@@ -123,6 +126,8 @@ void swarm::connect(int port, std::size_t count, bool upgrade) {
         } else {
             clients_[who]->now = client::phase::open;
             ++open_;
+            if (tls_)
+                read(who); // begins the handshake
         }
         while (clients_.size() - open_ >= opening_at_once)
             if (!run_until(deadline, [&] { return clients_.size() - open_ < opening_at_once; }))
@@ -229,7 +234,7 @@ void swarm::read(std::size_t who) {
         }
         bytes_in_ += static_cast<std::size_t>(got);
         parse(who, {buffer_.get(), static_cast<std::size_t>(got)});
-        if (!one.tls) // what is left makes epoll report it again
+        if (!one.tls || SSL_has_pending(one.tls) == 0) // what is left makes epoll report it again
             break;
     }
     if (one.tls && !one.out.empty())
