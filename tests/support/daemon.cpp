@@ -6,8 +6,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fcntl.h>
 #include <fstream>
+#include <gtest/gtest.h>
 #include <sstream>
 #include <stdexcept>
 #include <sys/wait.h>
@@ -106,15 +108,29 @@ daemon::daemon(options options) : log_path_(temporary_file()) {
 }
 
 daemon::~daemon() {
-    if (running()) {
+    const bool ended_itself = pid_ > 0 && !running();
+    if (pid_ > 0) {
         signal(SIGTERM);
-        if (!eventually(std::chrono::seconds(15), [&] { return !running(); })) {
+        signal(SIGCONT);
+        int status = 0;
+        const auto ended = [&] { return waitpid(pid_, &status, WNOHANG) == pid_; };
+        if (!eventually(std::chrono::seconds(15), ended)) {
+            ADD_FAILURE() << "the daemon did not end when told to";
             signal(SIGKILL);
-            eventually(std::chrono::seconds(5), [&] { return !running(); });
+            eventually(std::chrono::seconds(5), ended);
+        } else if (ended_itself || exit_code_of(status) != 0) {
+            // A sanitizer that found something ends it, or changes its exit code.
+            ADD_FAILURE() << "the daemon ended" << (ended_itself ? " by itself" : "")
+                          << " with exit code " << exit_code_of(status);
         }
     }
-    if (std::getenv("PGHERALD_TEST_LOGS") != nullptr) {
-        std::fprintf(stderr, "--- daemon's log\n%s---\n", log().c_str());
+    // A test that throws hasn't failed yet.
+    const bool failed = testing::Test::HasFailure() || std::uncaught_exceptions() > 0;
+    if (failed || std::getenv("PGHERALD_TEST_LOGS") != nullptr) {
+        constexpr std::size_t most = 16'384;
+        const std::string text = log();
+        const std::size_t from = text.size() > most && failed ? text.size() - most : 0;
+        std::fprintf(stderr, "--- daemon's log\n%s---\n", text.c_str() + from);
     }
     unlink(log_path_.c_str());
 }

@@ -10,7 +10,8 @@ namespace support {
 
 /// The real pgherald binary as a child process on a port of its own.
 /// Owner: a test. Thread: the test's. Lifetime: the destructor ends the process (SIGTERM, then
-/// SIGKILL) and removes its log.
+/// SIGKILL) and removes its log. The test fails when the process had ended before without a wait(),
+/// or ends with another code than 0; whenever a test fails the end of the log is printed.
 class daemon {
 public:
     struct options {
