@@ -2,6 +2,7 @@
 
 #include "app/authenticate.hpp"
 #include "app/session.hpp"
+#include "app/tell_fault.hpp"
 #include "core/origin.hpp"
 #include "embedded/console.hpp"
 #include "ws/http_door.hpp"
@@ -253,7 +254,10 @@ asio::awaitable<void> begin_session(arrival& from) {
             std::make_shared<session>(shard, std::move(*socket), from.peer, std::move(from.who));
         // The session may outlive its run() by a page read under way; the place is free then.
         asio::co_spawn(shard.context(), one->run(),
-                       [one, &http, taken](const std::exception_ptr&) { http.leave(taken); });
+                       [one, &shard, &http, taken](const std::exception_ptr& fault) {
+                           tell_fault(shard.observer(), fault);
+                           http.leave(taken);
+                       });
         co_return;
     }
     http.leave(taken);

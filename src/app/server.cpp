@@ -2,6 +2,7 @@
 
 #include "app/notify_systemd.hpp"
 #include "app/signal.hpp"
+#include "app/tell_fault.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -189,21 +191,23 @@ void server::admit(shard& to, ws::tcp_socket socket) {
     const auto peer = address_of(socket);
     const bool is_limited = peer && !core::any_contains(policy_->exempt, *peer) &&
                             !core::any_contains(policy_->trusted_proxies, *peer);
-    if (!is_limited) {
-        asio::co_spawn(to.context(), serve_connection(to, http_, std::move(socket), certificate_),
-                       asio::detached);
-        return;
-    }
-    const core::address from = core::limited_as(*peer);
-    const auto now = std::chrono::steady_clock::now();
-    if (addresses_.connect(from, now, address_limits()) != core::address_limits::verdict::enter) {
-        ++counts_.limited[static_cast<std::size_t>(base::limit::address_connections)];
-        tell_refused(base::limit::address_connections, from);
-        return;
+    std::optional<core::address> from;
+    if (is_limited) {
+        from = core::limited_as(*peer);
+        const auto verdict =
+            addresses_.connect(*from, std::chrono::steady_clock::now(), address_limits());
+        if (verdict != core::address_limits::verdict::enter) {
+            ++counts_.limited[static_cast<std::size_t>(base::limit::address_connections)];
+            tell_refused(base::limit::address_connections, *from);
+            return;
+        }
     }
     asio::co_spawn(to.context(), serve_connection(to, http_, std::move(socket), certificate_),
-                   asio::bind_executor(context_, [this, from](const std::exception_ptr&) {
-                       addresses_.disconnect(from, std::chrono::steady_clock::now());
+                   asio::bind_executor(context_, [this, from](const std::exception_ptr& fault) {
+                       tell_fault(observer_, fault);
+                       if (from) {
+                           addresses_.disconnect(*from, std::chrono::steady_clock::now());
+                       }
                    }));
 }
 
