@@ -112,15 +112,21 @@ void shard::deliver() {
                 return;
             }
             const auto left = std::span(now.frames).subspan(next_frame_);
-            const std::size_t receivers = hub_.subscriptions(left.front()->channel());
+            const auto receivers = hub_.on(left.front()->channel());
+            const std::size_t cost = 1 + receivers.size();
             const auto frames =
-                same_channel(left, std::max<std::size_t>(deliveries_per_turn / (1 + receivers), 1));
+                same_channel(left, std::max<std::size_t>(deliveries_per_turn / cost, 1));
             next_frame_ += frames.size();
             position_ = frames.back()->seq();
             std::ranges::for_each(frames, [this](const auto& frame) { tail_.push(frame); });
-            const bool worth_joining = receivers > 1 && frames.size() > 1;
-            hub_.fan_out({frames, worth_joining ? ws::join_frames(frames) : nullptr});
-            made += frames.size() * (1 + receivers);
+            const bool worth_joining = receivers.size() > 1 && frames.size() > 1;
+            const base::frame_run run{frames, worth_joining ? ws::join_frames(frames) : nullptr};
+            // One after the other all of them: what belongs to a subscription is slow to fetch and
+            // quick to use again.
+            for (core::subscriber* const who : receivers) {
+                who->offer(run);
+            }
+            made += frames.size() * cost;
         }
         position_ = now.position;
         next_frame_ = 0;

@@ -27,27 +27,13 @@ void hub::remove(std::string_view channel, subscriber& who) {
     }
 }
 
-void hub::fan_out(const base::frame_run& run) const {
-    const auto found = channels_.find(std::string_view(run.frames.front()->channel()));
-    if (found == channels_.end()) {
-        return;
-    }
-    for (subscriber* who : found->second) {
-        who->offer(run);
-    }
-}
-
-std::size_t hub::subscriptions(std::string_view channel) const {
+std::span<subscriber* const> hub::on(std::string_view channel) const {
     const auto found = channels_.find(channel);
-    return found == channels_.end() ? 0 : found->second.size();
+    return found == channels_.end() ? std::span<subscriber* const>() : found->second;
 }
 
 void hub::removed(std::string_view channel, base::seq upto) const {
-    const auto found = channels_.find(channel);
-    if (found == channels_.end()) {
-        return;
-    }
-    for (subscriber* who : found->second) {
+    for (subscriber* who : on(channel)) {
         who->removed(upto);
     }
 }

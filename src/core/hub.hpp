@@ -5,6 +5,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,12 +42,8 @@ public:
     /// `who` must have been added to `channel`.
     void remove(std::string_view channel, subscriber& who);
 
-    /// Gives the frames to everybody on their channel: one after the other all of them, since what
-    /// belongs to a subscription is slow to fetch and quick to use again.
-    void fan_out(const base::frame_run& run) const;
-
-    /// How many subscriptions there are on the channel.
-    std::size_t subscriptions(std::string_view channel) const;
+    /// The subscriptions of the channel, until the next add() or remove().
+    std::span<subscriber* const> on(std::string_view channel) const;
 
     /// Tells everybody on the channel that messages up to `upto` were removed.
     void removed(std::string_view channel, base::seq upto) const;

@@ -13,11 +13,38 @@ std::size_t cost(const base::frame& frame) {
     return frame.bytes().size() + frame.channel().size() + overhead;
 }
 
+constexpr std::uint64_t places = 2'048; ///< in a segment; a power of two
+constexpr std::uint64_t place = places - 1;
+
+std::uint64_t hash_of(std::string_view channel) {
+    return std::hash<std::string_view>{}(channel) & ~place;
+}
+
 } // namespace
 
+bool tail::segment::full() const {
+    return frames.size() == places;
+}
+
+base::frame_ptr tail::segment::find(std::string_view channel, std::size_t from) const {
+    const std::uint64_t wanted = hash_of(channel);
+    const auto is_it = [&](std::uint64_t entry) {
+        return (entry & ~place) == wanted && frames[entry & place]->channel() == channel;
+    };
+    // Two channels may have the same hash.
+    auto at = full() ? std::ranges::lower_bound(index, wanted | from)
+                     : index.begin() + static_cast<std::ptrdiff_t>(from);
+    while (at != index.end() && !is_it(*at)) {
+        if (full() && (*at & ~place) != wanted) {
+            return nullptr;
+        }
+        ++at;
+    }
+    return at == index.end() ? nullptr : frames[*at & place];
+}
+
 void tail::reset(base::seq floor) {
-    frames_.clear();
-    channels_.clear();
+    segments_.clear();
     floors_.clear();
     bytes_ = 0;
     floor_ = floor;
@@ -25,13 +52,16 @@ void tail::reset(base::seq floor) {
 
 void tail::push(base::frame_ptr frame) {
     bytes_ += cost(*frame);
-    auto found = channels_.find(std::string_view(frame->channel()));
-    if (found == channels_.end()) {
-        found = channels_.emplace(frame->channel(), log{}).first;
+    if (segments_.empty() || segments_.back().full()) {
+        segments_.emplace_back();
     }
-    found->second.frames.push_back(frame);
-    frames_.push_back(std::move(frame));
-    while (bytes_ > max_bytes_ && !frames_.empty()) {
+    segment& last = segments_.back();
+    last.index.push_back(hash_of(frame->channel()) | last.frames.size());
+    last.frames.push_back(std::move(frame));
+    if (last.full()) {
+        std::ranges::sort(last.index);
+    }
+    while (bytes_ > max_bytes_) {
         drop_oldest();
     }
 }
@@ -48,34 +78,31 @@ base::seq tail::floor(std::string_view channel) const {
 }
 
 void tail::drop_oldest() {
-    const base::frame_ptr oldest = std::move(frames_.front());
-    frames_.pop_front();
+    segment& from = segments_.front();
+    const base::frame_ptr oldest = std::move(from.frames[from.first++]);
     bytes_ -= cost(*oldest);
     floor_ = oldest->seq();
-
-    const auto found = channels_.find(std::string_view(oldest->channel()));
-    log& channel = found->second;
-    channel.frames[channel.first++].reset();
-    if (channel.first == channel.frames.size()) {
-        channels_.erase(found);
-    } else if (channel.first > 32 && channel.first * 2 > channel.frames.size()) {
-        const auto gone = static_cast<std::ptrdiff_t>(channel.first);
-        channel.frames.erase(channel.frames.begin(), channel.frames.begin() + gone);
-        channel.first = 0;
+    if (from.first == from.frames.size()) {
+        segments_.pop_front();
     }
 }
 
 base::frame_ptr tail::next(std::string_view channel, base::seq after) const {
-    const auto found = channels_.find(channel);
-    if (found == channels_.end()) {
+    auto at = std::ranges::partition_point(
+        segments_, [&](const segment& each) { return each.frames.back()->seq() <= after; });
+    if (at == segments_.end()) {
         return nullptr;
     }
-    const log& log = found->second;
-    const auto begin = log.frames.begin() + static_cast<std::ptrdiff_t>(log.first);
-    const auto at = std::upper_bound(
-        begin, log.frames.end(), after,
-        [](base::seq seq, const base::frame_ptr& frame) { return seq < frame->seq(); });
-    return at == log.frames.end() ? nullptr : *at;
+    const auto begin = at->frames.begin() + static_cast<std::ptrdiff_t>(at->first);
+    const auto first = std::partition_point(
+        begin, at->frames.end(), [&](const auto& frame) { return frame->seq() <= after; });
+    auto from = static_cast<std::size_t>(first - at->frames.begin());
+    for (; at != segments_.end(); ++at, from = 0) {
+        if (auto found = at->find(channel, from)) {
+            return found;
+        }
+    }
+    return nullptr;
 }
 
 } // namespace core

@@ -6,6 +6,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -14,8 +15,9 @@
 namespace core {
 
 /// The recent messages of one shard, all channels, within a number of bytes: whoever resumes within
-/// it costs no query. Every message with seq > floor() that was handed on is here.
-/// Owner: app::shard. Thread: the shard's. Lifetime: the shard's.
+/// it costs no query. Every message with seq > floor() that was handed on is here. Many come for
+/// one that is asked for again, so coming is what is cheap: no look-up of the channel, nothing made
+/// for it. Owner: app::shard. Thread: the shard's. Lifetime: the shard's.
 class tail {
 public:
     explicit tail(std::size_t max_bytes) : max_bytes_(max_bytes) {}
@@ -40,10 +42,17 @@ public:
     base::frame_ptr next(std::string_view channel, base::seq after) const;
 
 private:
-    /// A channel's frames: those before `first` are gone already.
-    struct log {
-        std::vector<base::frame_ptr> frames;
+    /// Frames that came one after the other, and where those of a channel are among them.
+    struct segment {
+        std::vector<base::frame_ptr> frames; ///< in order; those before `first` are gone
+        /// Of each frame its channel's hash, and its place in the low bits. In the order of frames
+        /// while there is room for more, then sorted.
+        std::vector<std::uint64_t> index;
         std::size_t first = 0;
+
+        bool full() const;
+        /// The first frame of the channel at `from` or behind; null when there is none.
+        base::frame_ptr find(std::string_view channel, std::size_t from) const;
     };
     struct hash {
         using is_transparent = void;
@@ -57,8 +66,7 @@ private:
     std::size_t max_bytes_;
     std::size_t bytes_ = 0;
     base::seq floor_ = 0;
-    std::deque<base::frame_ptr> frames_;
-    boost::unordered_flat_map<std::string, log, hash, std::equal_to<>> channels_;
+    std::deque<segment> segments_; ///< none is empty, all but the last are full
     /// Higher floors of single channels; rare, so there are few.
     boost::unordered_flat_map<std::string, base::seq, hash, std::equal_to<>> floors_;
 };

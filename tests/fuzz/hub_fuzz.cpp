@@ -373,7 +373,9 @@ private:
             tail_.push(frames.back());
         }
         forget_heard();
-        hub_.fan_out({frames, nullptr});
+        for (core::subscriber* const who : hub_.on(name(channel))) {
+            who->offer({frames, nullptr});
+        }
         for (const auto& one : who_) {
             const bool meant = on_[channel].contains(one.get());
             require(one->heard == (meant ? frames : std::vector<base::frame_ptr>()));
@@ -404,12 +406,12 @@ private:
         for (std::size_t channel = 0; channel < channels; ++channel) {
             const auto found = on_.find(channel);
             const std::size_t count = found == on_.end() ? 0 : found->second.size();
-            require(hub_.subscriptions(name(channel)) == count);
+            require(hub_.on(name(channel)).size() == count);
             all += count;
             used += count > 0 ? 1 : 0;
         }
         require(hub_.subscriptions() == all && hub_.channels() == used);
-        require(hub_.subscriptions("elsewhere") == 0);
+        require(hub_.on("elsewhere").empty());
     }
 
     /// With room and acknowledgements everybody gets to the head.

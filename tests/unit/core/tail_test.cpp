@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <random>
 #include <string>
@@ -47,23 +49,35 @@ TEST(Tail, LacksWhatWasRemovedInOneChannelOnly) {
     EXPECT_EQ(tail.floor("a"), 20);
 }
 
-TEST(Tail, RandomOperationsAgreeWithAMap) {
+/// Random messages of so many channels, in a tail that holds about `frames` of them.
+void agrees_with_a_map(std::size_t frames, std::size_t channels, int steps) {
     std::mt19937 random(11);
-    core::tail tail(20'000);
+    const std::size_t most = frames * 330;
+    core::tail tail(most);
     std::map<std::string, std::vector<base::seq>> model;
     base::seq seq = 0;
-    for (int step = 0; step < 20'000; ++step) {
-        const std::string channel = "c" + std::to_string(random() % 5);
+    for (int step = 0; step < steps; ++step) {
         seq += 1 + static_cast<base::seq>(random() % 3);
+        const std::string channel = "c" + std::to_string(random() % channels);
         tail.push(frame(channel, seq, random() % 300));
         model[channel].push_back(seq);
-        ASSERT_LE(tail.bytes(), 20'000U);
-        const base::seq after = tail.floor() + static_cast<base::seq>(random() % 100);
-        const auto& log = model[channel];
+        ASSERT_LE(tail.bytes(), most);
+        const auto all = static_cast<std::uint64_t>(seq - tail.floor());
+        const base::seq after = tail.floor() + static_cast<base::seq>(random() % (all + 1));
+        const std::string asked = "c" + std::to_string(random() % (channels + 1));
+        const auto& log = model[asked];
         const auto expected = std::ranges::upper_bound(log, after);
-        const auto found = tail.next(channel, after);
+        const auto found = tail.next(asked, after);
         ASSERT_EQ(found ? found->seq() : 0, expected == log.end() ? 0 : *expected);
     }
+}
+
+TEST(Tail, RandomOperationsAgreeWithAMap) {
+    agrees_with_a_map(60, 5, 20'000);
+}
+
+TEST(Tail, OfManyFramesAndChannelsAgreesWithAMap) {
+    agrees_with_a_map(10'000, 3'000, 40'000);
 }
 
 } // namespace
