@@ -25,10 +25,10 @@ namespace bench {
 
 namespace {
 
-struct order {
+struct command {
     std::size_t rounds;
-    std::size_t per_call;
-    std::size_t payload; ///< bytes that follow
+    std::size_t per_call; ///< 0: rounds are frames, each to another socket
+    std::size_t payload;  ///< bytes that follow
 };
 
 void transfer(ssize_t moved, std::size_t wanted) {
@@ -129,12 +129,18 @@ std::uint64_t write_all(SSL* tls, const std::string& bytes) {
         if (SSL_accept(secured.back()) != 1)
             _exit(1);
     }
-    order next{};
+    command next{};
+    std::size_t turn = 0;
     while (read_all(from, &next, sizeof next)) {
         std::string payload(next.payload, '\0');
         if (!read_all(from, payload.data(), payload.size()))
             break;
         std::string frame = framed(payload);
+        if (next.per_call == 0) {
+            for (; next.rounds > 0; --next.rounds)
+                write_all(sockets[turn++ % count], {iovec{frame.data(), frame.size()}});
+            continue;
+        }
         const std::vector<iovec> parts(next.per_call, iovec{frame.data(), frame.size()});
         const auto begun = std::chrono::steady_clock::now();
         bare_loop::result done{};
@@ -192,7 +198,15 @@ bare_loop::~bare_loop() {
 }
 
 void bare_loop::start(std::size_t rounds, std::size_t per_call, const std::string& payload) {
-    const order next{rounds, per_call, payload.size()};
+    order(rounds, per_call, payload);
+}
+
+void bare_loop::send_in_turn(std::size_t frames, const std::string& payload) {
+    order(frames, 0, payload);
+}
+
+void bare_loop::order(std::size_t rounds, std::size_t per_call, const std::string& payload) {
+    const command next{rounds, per_call, payload.size()};
     transfer(write(to_, &next, sizeof next), sizeof next);
     transfer(write(to_, payload.data(), payload.size()), payload.size());
 }

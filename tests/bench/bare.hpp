@@ -9,6 +9,9 @@
 
 namespace bench {
 
+/// 300 with the header: what 256 bytes of data become.
+constexpr std::size_t message_bytes = 296;
+
 /// The floor: a process that only calls send() or writev() on accepted sockets, or SSL_write() for
 /// what one call shall send. What a server adds to this is its own.
 /// Owner: a scenario. Lifetime: the destructor ends the process.
@@ -27,6 +30,10 @@ public:
     /// for each socket and round. Returns at once; answer() is readable at the end.
     void start(std::size_t rounds, std::size_t per_call, const std::string& payload);
 
+    /// Writes one frame to each of the next `frames` sockets, from where the last such call ended.
+    /// Returns at once, and no answer comes.
+    void send_in_turn(std::size_t frames, const std::string& payload);
+
     struct result {
         std::uint64_t calls;
         double seconds;
@@ -35,6 +42,8 @@ public:
     result take_answer();
 
 private:
+    void order(std::size_t rounds, std::size_t per_call, const std::string& payload);
+
     pid_t pid_ = -1;
     int port_ = 0;
     int to_ = -1;

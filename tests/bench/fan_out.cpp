@@ -12,7 +12,7 @@ constexpr std::size_t subscribers = 1'000;
 constexpr auto patience = std::chrono::seconds(60);
 const std::string one_in_flight_name = "deliveries, 1 in flight";
 const std::string fan_out_name = "of it the fan-out, first to last arrival";
-const std::string payload(296, 'x'); ///< 300 bytes with the header: what 256 bytes of data become
+const std::string payload(message_bytes, 'x');
 
 struct closed_rates {
     double deliveries; ///< a second

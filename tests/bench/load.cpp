@@ -33,6 +33,8 @@ void load::take(std::size_t who, std::string_view text) {
         }
         return;
     }
+    if (who >= tallies_.size() + publishers_.size())
+        return;
     if (text.starts_with(R"({"type":"ok")")) {
         ++acknowledgements_;
         if (acknowledged)
@@ -139,6 +141,8 @@ publishing::publishing(load& on, std::size_t publishers, std::size_t window)
       free_(publishers, window) {
     load_.acknowledged = [this](std::size_t who) { ++free_[who]; };
     load_.swarm().after_turn([this] {
+        if (each_turn_)
+            each_turn_();
         for (std::size_t who = 0; going_ && who < free_.size(); ++who)
             for (; free_[who] > 0; --free_[who])
                 load_.publish(who);

@@ -10,11 +10,13 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace bench {
 
 /// Receivers and publishers on one swarm: the first clients of it receive, those behind publish.
+/// Whoever is added to the swarm takes frames that nobody looks at.
 /// Owner: a scenario. Thread: one. Lifetime: the swarm's sockets end with it.
 class load {
 public:
@@ -114,6 +116,9 @@ public:
     publishing(const publishing&) = delete;
     publishing& operator=(const publishing&) = delete;
 
+    /// Called once a turn, when there may be new receipts.
+    void each_turn(std::function<void()> call) { each_turn_ = std::move(call); }
+
     /// Receipts a second while it goes on for `time`.
     double run(std::chrono::milliseconds time);
     /// Returns when every publish has its receipt.
@@ -122,6 +127,7 @@ public:
 private:
     load& load_;
     std::vector<std::size_t> free_;
+    std::function<void()> each_turn_;
     bool going_ = false;
 };
 

@@ -1,9 +1,15 @@
+#include "tests/bench/bare.hpp"
 #include "tests/bench/load.hpp"
 #include "tests/bench/scenarios.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <functional>
+#include <iterator>
+#include <memory>
 #include <stdexcept>
+#include <utility>
 
 namespace bench {
 
@@ -25,6 +31,15 @@ void spread(load& on, const std::vector<std::string>& names) {
         std::vector<std::string> mine;
         for (std::size_t i = who; i < names.size(); i += publishers)
             mine.push_back(names[i]);
+        on.lanes(who, std::move(mine));
+    }
+}
+
+/// Each publisher writes to all channels in turn.
+void share(load& on, const std::vector<std::string>& names) {
+    for (std::size_t who = 0; who < publishers; ++who) {
+        std::vector<std::string> mine = names;
+        std::ranges::rotate(mine, mine.begin() + static_cast<std::ptrdiff_t>(who % mine.size()));
         on.lanes(who, std::move(mine));
     }
 }
@@ -157,6 +172,146 @@ void rows_by_channel(const bench_context& context, std::size_t channel_count) {
                   channel_count);
 }
 
+/// One of several that publish in turns, so that what the machine does to one it does to all.
+class contender {
+public:
+    /// Of the usual runs each is as many turns.
+    static constexpr int pieces = 4;
+
+    contender(const bench_context& context, std::string name, std::size_t receivers)
+        : context_(context),
+          what_(context.start()),
+          on_(what_->port(), receivers, publishers),
+          flow_(on_, publishers, window),
+          found_{"E", std::move(name), "pgherald", "1/s"} {}
+
+    load& on() { return on_; }
+    measurement& found() { return found_; }
+
+    /// As many frames as there are receipts leave a process that does nothing but send().
+    void beside(bare_loop& bare, std::size_t sockets) {
+        on_.swarm().open_bare(bare.port(), sockets);
+        flow_.each_turn([this, &bare] {
+            const std::uint64_t due =
+                on_.acknowledgements() - std::exchange(sent_, on_.acknowledgements());
+            if (due > 0)
+                bare.send_in_turn(due, std::string(message_bytes, 'x'));
+        });
+    }
+
+    void run(bool counts) {
+        const cpu_meter cpu(what_->pid(), context_.postgres.postmaster_pid());
+        const double rate = flow_.run(context_.window / pieces);
+        const auto used = cpu.read();
+        flow_.finish();
+        if (!counts)
+            return;
+        found_.values.push_back(rate);
+        server_us_.push_back(1e6 * used.at("server") / rate);
+        postgres_us_.push_back(1e6 * used.at("postgres") / rate);
+        for (const auto& [whose, cores] : used)
+            found_.cpu[whose] += cores / (context_.runs * pieces);
+    }
+
+    /// The medians of what `ours` is of `theirs` in the same turn.
+    static double compare(const std::vector<double>& ours, const std::vector<double>& theirs) {
+        std::vector<double> ratios;
+        std::ranges::transform(ours, theirs, std::back_inserter(ratios), std::divides<>());
+        return median(ratios);
+    }
+    void compare_rate(const contender& with, const std::string& title) {
+        found_.detail[title] = compare(found_.values, with.found_.values);
+    }
+    void compare_cost(const contender& with, const std::string& whom) {
+        found_.detail["server CPU per message, of " + whom] = compare(server_us_, with.server_us_);
+        found_.detail["Postgres CPU per message, of " + whom] =
+            compare(postgres_us_, with.postgres_us_);
+    }
+
+    void report() {
+        found_.detail["server us CPU per message"] = median(server_us_);
+        found_.detail["postgres us CPU per message"] = median(postgres_us_);
+        if (on_.receivers() > 0)
+            on_.finish(found_, on_.published());
+        context_.out.add(found_);
+    }
+
+private:
+    const bench_context& context_;
+    std::unique_ptr<subject> what_;
+    load on_;
+    publishing flow_;
+    measurement found_;
+    std::vector<double> server_us_;
+    std::vector<double> postgres_us_;
+    std::uint64_t sent_ = 0;
+};
+
+void take_turns(const bench_context& context, std::vector<contender*> all) {
+    for (int turn = -1; turn < context.runs * contender::pieces; ++turn) {
+        for (contender* const each : all)
+            each->run(turn >= 0);
+        std::ranges::rotate(all, all.begin() + 1); // whoever follows whom may matter
+    }
+}
+
+/// With one delivery for each publish, to another socket each time.
+void many_sockets(const bench_context& context) {
+    constexpr std::size_t sockets = 5'000;
+    const std::string name = "acknowledged publishes, ";
+    contender nobody(context, name + "nobody subscribed", 0);
+    spread(nobody.on(), channels(publishers));
+
+    // No server that delivers one by one does it with less.
+    contender floor(context, name + "beside bare sends to 5,000 sockets", 0);
+    floor.found().subject = "pgherald + bare loop";
+    spread(floor.on(), channels(publishers));
+    bare_loop bare(sockets);
+    floor.beside(bare, sockets);
+
+    contender all(context, name + "5,000 sockets on 5,000 channels", sockets);
+    all.found().goal = "within 15 % of that with nobody subscribed";
+    const auto names = channels(sockets);
+    for (std::size_t who = 0; who < sockets; ++who)
+        all.on().subscribe(who, names[who]);
+    all.on().confirm();
+    spread(all.on(), names);
+
+    take_turns(context, {&nobody, &floor, &all});
+    floor.compare_rate(nobody, "of that with nobody subscribed");
+    all.compare_rate(nobody, "of that with nobody subscribed");
+    all.compare_rate(floor, "of that beside bare sends");
+    for (contender* const each : {&nobody, &floor, &all})
+        each->report();
+}
+
+/// The same sockets and deliveries, of few channels and of many: were there more sockets, each
+/// would get less at a time, and that would be what costs. Nor are there messages to join in
+/// either: those that follow each other are of different channels.
+void few_and_many_channels(const bench_context& context) {
+    constexpr std::size_t sockets = 10;
+    const auto make = [&](std::size_t count) {
+        auto made = std::make_unique<contender>(
+            context, "acknowledged publishes, 10 sockets, " + std::to_string(count) + " channels",
+            sockets);
+        const auto names = channels(count);
+        for (std::size_t i = 0; i < count; ++i)
+            made->on().subscribe(i % sockets, names[i]);
+        made->on().confirm();
+        count < publishers * 2 ? share(made->on(), names) : spread(made->on(), names);
+        return made;
+    };
+    const auto few = make(10);
+    const auto many = make(50'000);
+    many->found().goal = "cost within 10 % of that with 10";
+    take_turns(context, {few.get(), many.get()});
+    many->compare_cost(*few, "that with 10");
+    few->report();
+    many->report();
+    for (const std::size_t count : {std::size_t{10}, std::size_t{50'000}})
+        rows_by_channel(context, count);
+}
+
 } // namespace
 
 void durable_publishes(const bench_context& context) {
@@ -188,42 +343,8 @@ void durable_publishes(const bench_context& context) {
 }
 
 void many_channels(const bench_context& context) {
-    const std::string name = "acknowledged publishes, 5,000 sockets on 5,000 channels";
-    {
-        constexpr std::size_t sockets = 5'000;
-        const auto what = context.start();
-        load on(what->port(), sockets, publishers);
-        const auto names = channels(sockets);
-        for (std::size_t who = 0; who < sockets; ++who)
-            on.subscribe(who, names[who]);
-        on.confirm();
-        spread(on, names);
-        auto found = measure(context, *what, on);
-        found.scenario = "E";
-        found.name = name;
-        found.goal = "within 15 % of D";
-        on.finish(found, on.published());
-        context.out.add(found);
-    }
-    // The same sockets and deliveries, of few channels and of many: were there more sockets, each
-    // would get less at a time, and that would be what costs.
-    constexpr std::size_t sockets = 10;
-    for (const std::size_t count : {std::size_t{10}, std::size_t{50'000}}) {
-        rows_by_channel(context, count);
-        const auto what = context.start();
-        load on(what->port(), sockets, publishers);
-        const auto names = channels(count);
-        for (std::size_t i = 0; i < count; ++i)
-            on.subscribe(i % sockets, names[i]);
-        on.confirm();
-        spread(on, names);
-        auto found = measure(context, *what, on);
-        found.scenario = "E";
-        found.name = "acknowledged publishes, 10 sockets, " + std::to_string(count) + " channels";
-        found.goal = "cost with 50,000 within 10 % of that with 10";
-        on.finish(found, on.published());
-        context.out.add(found);
-    }
+    many_sockets(context);
+    few_and_many_channels(context);
 }
 
 } // namespace bench
