@@ -128,7 +128,7 @@ check_sanitized() {
     local folder=$1 status=0
     shift
     check unit "$folder" "$(nproc)" "$@" || status=$?
-    check 'pg|ws' "$folder" 2 "$@" || status=$?
+    check 'pg|ws' "$folder" 3 "$@" || status=$?
     PGHERALD_BINARY=$root/$folder/pgherald PGHERALD_SANITIZED=1 check e2e build/release 3 "$@" || status=$?
     return "$status"
 }
@@ -142,15 +142,11 @@ unit_tier() {
 }
 
 pg_tier() {
-    build_release && check pg build/release 1
+    build_release && check pg build/release 2
 }
 
 e2e_tier() {
-    build_release || return
-    local status=0
-    check ws build/release 1 || status=$?
-    check 'e2e|bench' build/release 4 || status=$?
-    return "$status"
+    build_release && check 'ws|e2e|bench' build/release 4
 }
 
 chaos_tier() {
