@@ -60,7 +60,6 @@ public:
 
     /// Whether the kernel's buffer is full.
     bool is_stuck() const { return waiting_; }
-    bool is_idle() const { return queue_.is_empty(); }
     std::size_t queued_bytes() const {
         return over_ ? 0 : queue_.queued_bytes() + transport_.owed();
     }

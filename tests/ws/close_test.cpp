@@ -2,11 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <future>
 #include <optional>
+#include <string>
+#include <thread>
 
 namespace {
 
@@ -200,6 +206,37 @@ TEST_P(WsClose, KeepsAPeerThatAnswersPings) {
     EXPECT_FALSE(client.closed());
     client.send("still here");
     EXPECT_EQ(client.read(), "still here");
+}
+
+/// Sends whenever the ping's time has come, just before it has.
+ws::asio::awaitable<void> feed(ws::socket& socket, std::chrono::milliseconds ping_interval) {
+    const auto here = co_await ws::asio::this_coro::executor;
+    for (int i = 0; i < 20; ++i) {
+        std::this_thread::sleep_for(ping_interval); // the timer is due, and nobody looked yet
+        co_await ws::asio::post(here, ws::asio::use_awaitable);
+        socket.send(text("news"));
+        co_await pause(10ms); // for the answer
+    }
+    socket.send(text("end"));
+}
+
+TEST_P(WsClose, AlsoAsksAPeerThatIsBeingSentTo) {
+    ws::socket_options options;
+    options.ping_interval = 50ms;
+    server feeding(
+        [&](ws::socket& socket) -> ws::asio::awaitable<void> {
+            ws::asio::co_spawn(co_await ws::asio::this_coro::executor,
+                               feed(socket, options.ping_interval), ws::asio::detached);
+            while (co_await socket.read())
+                continue;
+        },
+        options);
+    auto client = feeding.client();
+    std::optional<std::string> last;
+    do {
+        last = client.read();
+    } while (last == "news");
+    EXPECT_EQ(last, "end") << "cut with " << client.close_code();
 }
 
 TEST_P(WsClose, DoesNotBlameAPeerNobodyReadsFrom) {
