@@ -106,45 +106,49 @@ constexpr const char* table_with_a_key =
 /// One connection of libpq that does nothing but store.
 class libpq_alone {
 public:
-    explicit libpq_alone(const bench_context& context)
+    explicit libpq_alone(const bench_context& context, std::size_t channel_count = publishers)
         : context_(context),
           database_(context.postgres, support::database::content::empty),
-          connection_(database_.connect()) {
+          connection_(database_.connect()),
+          channels_(channel_count) {
         database_.exec(table_with_a_key);
     }
 
     void exec(const std::string& sql) { database_.exec(sql); }
 
-    void measure(const std::string& scenario, const std::string& name, std::size_t channel_count) {
-        measurement found{scenario, name, "libpq", "1/s"};
-        run(context_.window / 2, channel_count);
+    /// Rows a second, and what each costs Postgres.
+    void run(std::chrono::milliseconds time) {
         const cpu_meter cpu(0, context_.postgres.postmaster_pid());
-        for (int i = 0; i < context_.runs; ++i)
-            found.values.push_back(run(context_.window, channel_count));
-        found.cpu = cpu.read();
-        found.detail["postgres us CPU per message"] =
-            1e6 * found.cpu.at("postgres") / median(found.values);
-        context_.out.add(found);
-    }
-
-private:
-    /// Rows a second.
-    double run(std::chrono::milliseconds time, std::size_t channel_count) {
         const auto begun = clock::now();
         const std::uint64_t before = stored_;
         for (; clock::now() - begun < time; stored_ += rows_a_statement) {
-            const auto [ids, names, data] = rows_as_arrays(stored_, channel_count);
+            const auto [ids, names, data] = rows_as_arrays(stored_, channels_);
             connection_.query("insert into queue.message (id, channel, data) select * from "
                               "unnest($1::uuid[], $2::text[], $3::json[])",
                               ids, names, data);
         }
-        return static_cast<double>(stored_ - before) /
-               std::chrono::duration<double>(clock::now() - begun).count();
+        const double rate = static_cast<double>(stored_ - before) /
+                            std::chrono::duration<double>(clock::now() - begun).count();
+        rates.push_back(rate);
+        postgres_us.push_back(1e6 * cpu.read().at("postgres") / rate);
     }
 
+    void report(measurement found) {
+        found.subject = "libpq";
+        found.unit = "1/s";
+        found.values = std::exchange(rates, {});
+        found.detail["postgres us CPU per message"] = median(std::exchange(postgres_us, {}));
+        context_.out.add(found);
+    }
+
+    std::vector<double> rates;
+    std::vector<double> postgres_us;
+
+private:
     const bench_context& context_;
     support::database database_;
     support::connection connection_;
+    std::size_t channels_;
     std::uint64_t stored_ = 0;
 };
 
@@ -152,32 +156,61 @@ private:
 /// where commits that notify go one after the other.
 void most_rows(const bench_context& context) {
     libpq_alone libpq(context);
-    libpq.measure("D", "rows stored, 256 an INSERT, a table with a key", publishers);
+    const auto measure = [&](const std::string& name) {
+        libpq.run(context.window / 2);
+        libpq.rates.clear();
+        libpq.postgres_us.clear();
+        for (int i = 0; i < context.runs; ++i)
+            libpq.run(context.window);
+        libpq.report({"D", name, "", ""});
+    };
+    measure("rows stored, 256 an INSERT, a table with a key");
     libpq.exec(
         "create function queue.new_message_notify() returns trigger language plpgsql as "
         "$$ begin perform pg_notify(new.channel, row_to_json(new)::text); return new; end $$;"
         "create trigger new_insert_trigger before insert on queue.message "
         "for each row execute function queue.new_message_notify()");
-    libpq.measure("D", "the same with the article's trigger", publishers);
+    measure("the same with the article's trigger");
 }
 
+/// The medians of what `ours` is of `theirs` in the same turn.
+double compare(const std::vector<double>& ours, const std::vector<double>& theirs) {
+    std::vector<double> ratios;
+    std::ranges::transform(ours, theirs, std::back_inserter(ratios), std::divides<>());
+    return median(ratios);
+}
+
+/// Of the usual runs each is as many turns.
+constexpr int pieces = 4;
+
 /// What many channels cost Postgres, whoever writes them: an index by channel is written all over.
-void rows_by_channel(const bench_context& context, std::size_t channel_count) {
-    libpq_alone libpq(context);
-    libpq.exec("alter table queue.message add seq bigint generated always as identity;"
-               "create index on queue.message (channel, seq)");
-    libpq.measure("E",
-                  "rows stored, 256 an INSERT, an index by channel, " +
-                      std::to_string(channel_count) + " channels",
-                  channel_count);
+void rows_by_channel(const bench_context& context, std::size_t few, std::size_t many) {
+    libpq_alone one(context, few);
+    libpq_alone other(context, many);
+    for (libpq_alone* const each : {&one, &other}) {
+        each->exec("alter table queue.message add seq bigint generated always as identity;"
+                   "create index on queue.message (channel, seq)");
+        each->run(context.window / 2);
+        each->rates.clear();
+        each->postgres_us.clear();
+    }
+    for (int turn = 0; turn < context.runs * pieces; ++turn)
+        for (libpq_alone* const each : {&one, &other})
+            each->run(context.window / pieces);
+    const auto name = [](std::size_t count) {
+        return "rows stored, 256 an INSERT, an index by channel, " + std::to_string(count) +
+               " channels";
+    };
+    const double of_few = compare(other.postgres_us, one.postgres_us);
+    one.report({"E", name(few), "", ""});
+    measurement found{"E", name(many), "", ""};
+    found.detail["Postgres CPU per message, of that with " + std::to_string(few)] = of_few;
+    other.report(found);
 }
 
 /// One of several that publish in turns, so that what the machine does to one it does to all.
 class contender {
 public:
-    /// Of the usual runs each is as many turns.
-    static constexpr int pieces = 4;
-
     contender(const bench_context& context, std::string name, std::size_t receivers)
         : context_(context),
           what_(context.start()),
@@ -213,16 +246,17 @@ public:
             found_.cpu[whose] += cores / (context_.runs * pieces);
     }
 
-    /// The medians of what `ours` is of `theirs` in the same turn.
-    static double compare(const std::vector<double>& ours, const std::vector<double>& theirs) {
-        std::vector<double> ratios;
-        std::ranges::transform(ours, theirs, std::back_inserter(ratios), std::divides<>());
-        return median(ratios);
-    }
     void compare_rate(const contender& with, const std::string& title) {
         found_.detail[title] = compare(found_.values, with.found_.values);
     }
     void compare_cost(const contender& with, const std::string& whom) {
+        const auto both = [](const contender& of) {
+            std::vector<double> sums;
+            std::ranges::transform(of.server_us_, of.postgres_us_, std::back_inserter(sums),
+                                   std::plus<>());
+            return sums;
+        };
+        found_.detail["CPU per message, of " + whom] = compare(both(*this), both(with));
         found_.detail["server CPU per message, of " + whom] = compare(server_us_, with.server_us_);
         found_.detail["Postgres CPU per message, of " + whom] =
             compare(postgres_us_, with.postgres_us_);
@@ -248,7 +282,7 @@ private:
 };
 
 void take_turns(const bench_context& context, std::vector<contender*> all) {
-    for (int turn = -1; turn < context.runs * contender::pieces; ++turn) {
+    for (int turn = -1; turn < context.runs * pieces; ++turn) {
         for (contender* const each : all)
             each->run(turn >= 0);
         std::ranges::rotate(all, all.begin() + 1); // whoever follows whom may matter
@@ -308,8 +342,7 @@ void few_and_many_channels(const bench_context& context) {
     many->compare_cost(*few, "that with 10");
     few->report();
     many->report();
-    for (const std::size_t count : {std::size_t{10}, std::size_t{50'000}})
-        rows_by_channel(context, count);
+    rows_by_channel(context, 10, 50'000);
 }
 
 } // namespace
