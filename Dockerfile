@@ -1,7 +1,7 @@
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         g++ cmake ninja-build pkg-config libboost1.81-dev libpq-dev rapidjson-dev libtomlplusplus-dev \
-        libssl-dev libspdlog-dev libcli11-dev prometheus-cpp-dev \
+        libssl-dev libspdlog-dev libcli11-dev prometheus-cpp-dev libmimalloc-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY CMakeLists.txt CMakePresets.json ./
@@ -15,7 +15,7 @@ RUN cmake --preset release -D PGHERALD_TESTS=OFF -D PGHERALD_SYSTEMD=OFF \
 FROM debian:bookworm-slim
 # ca-certificates: for sslrootcert=/etc/ssl/certs/ca-certificates.crt in the connection string.
 RUN apt-get update && apt-get install -y --no-install-recommends \
-        ca-certificates libpq5 libprometheus-cpp-core1.0 libspdlog1.10 libssl3 libtomlplusplus3 \
+        ca-certificates libmimalloc2.0 libpq5 libprometheus-cpp-core1.0 libspdlog1.10 libssl3 libtomlplusplus3 \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
     && useradd --system --uid 10001 --user-group --no-log-init pgherald
 COPY --from=build /src/build/release/pgherald /usr/local/bin/pgherald

@@ -5,6 +5,7 @@
 BUILD_PACKAGES=(
     build-essential cmake ninja-build pkg-config libpq-dev rapidjson-dev libtomlplusplus-dev
     libssl-dev libspdlog-dev libcli11-dev prometheus-cpp-dev libsystemd-dev
+    libmimalloc-dev
 )
 
 is_installed() {
