@@ -220,11 +220,32 @@ postgres_server::postgres_server(as_standby, const postgres_server& primary, ser
       bin_(primary.bin_) {
     make_folder();
     leave_guard();
-    run({bin_ + "/pg_basebackup", "-D", data_, "-d", primary.conninfo(), "-X", "stream", "-c",
-         "fast", "--no-sync", "-R"},
-        "pg_basebackup");
+    copy_of(primary);
     write_settings();
     start();
+}
+
+// What pg_basebackup does, which not every distribution of the server brings along.
+void postgres_server::copy_of(const postgres_server& primary) {
+    connection there(primary.conninfo());
+    const bool renamed = PQserverVersion(there.native()) >= 150000;
+    there.query(renamed ? "select pg_backup_start('standby', true)"
+                        : "select pg_start_backup('standby', true, false)");
+    run({"/bin/cp", "-r", "--preserve=mode", primary.data_, data_}, "cp");
+    const auto label = there.value(renamed ? "select labelfile from pg_backup_stop(false)"
+                                           : "select labelfile from pg_stop_backup(false, false)");
+    fs::remove(data_ + "/postmaster.pid");
+    fs::remove(data_ + "/postmaster.opts");
+    const server_user user = find_server_user();
+    const auto write = [&](const std::string& name, const std::string& text) {
+        const std::string path = data_ + "/" + name;
+        std::ofstream(path) << text;
+        if (user.uid != 0 && ::chown(path.c_str(), user.uid, user.gid) != 0)
+            throw std::runtime_error("chown of " + path + " failed");
+    };
+    write("backup_label", label.value());
+    write("standby.signal", "");
+    options_.settings.emplace_back("primary_conninfo", primary.conninfo());
 }
 
 postgres_server::~postgres_server() {

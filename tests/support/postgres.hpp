@@ -155,6 +155,7 @@ private:
     postgres_server(as_standby, const postgres_server& primary, server_options options);
 
     void make_folder();
+    void copy_of(const postgres_server& primary);
     void write_settings();
     int run(const std::vector<std::string>& arguments, const std::string& what,
             bool must_succeed = true) const;
