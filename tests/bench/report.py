@@ -153,8 +153,21 @@ def counterparts(one, measurements):
     return [m for m in alike if m.name == one.name or (m.subject not in same_work and not m.is_ours)]
 
 
-def ratios(one, measurements):
+def in_turns(one):
+    """What the load generator compared itself, turn by turn: "of that ...", or "CPU, of that ..."."""
     lines = []
+    for key, value in one.detail.items():
+        what, found, whose = key.rpartition("of that ")
+        if found:
+            what = what.rstrip(", ")
+            lines.append(f"{three_digits(value)} x that {whose}" + (f" ({what})" if what else ""))
+    return lines
+
+
+def ratios(one, measurements):
+    lines = in_turns(one)
+    if not one.is_ours or any(in_turns(other) for other in measurements if other.scenario == one.scenario):
+        return lines
     for other in counterparts(one, measurements):
         text = ratio(one.median, other.median)
         if text is None:
@@ -180,7 +193,7 @@ def row_of(one, measurements):
         spread = "one run"
     cpu = " / ".join(f"{one.cpu[who]:.2f}" if who in one.cpu else "–" for who in ("server", "load", "postgres"))
     faults = f"{one.lost} / {one.repeated} / {one.reordered}"
-    compared = "<br>".join(cell(line) for line in ratios(one, measurements)) if one.is_ours else ""
+    compared = "<br>".join(cell(line) for line in ratios(one, measurements))
     return [cell(one.scenario), cell(one.name), cell(one.subject), f"**{with_unit(one.median, one.unit)}**", spread,
             cpu if one.cpu else "", faults, compared, cell(one.goal) if one.is_ours else ""]
 
@@ -479,6 +492,9 @@ def synthetic():
         measured("B", b, "node", "1/s", [49e3, 51e3, 53e3], "not shown", reordered=1234),
         measured("C", "burst of 200 to 1,000, last delivery", OURS, "ms", [101, 99, 140, 96], "<= 150 ms"),
         measured("C", "burst of 200 to 1,000, last delivery", "node", "ms", [3400, 3300, 3600]),
+        measured("E", "publishes, 5,000 sockets", OURS, "1/s", [30e3, 31e3, 29e3], "within 15 %",
+                 detail={"of that with nobody": 0.9123, "CPU, of that with 10": 1.05}),
+        measured("E", "rows", "libpq", "1/s", [90e3]),
         measured("F", latency + ", p50", OURS, "ms", [1.31, 1.29, 1.35], "<= libpq + 0.5 ms"),
         measured("F", "the same, due to notification, p50", "libpq", "ms", [1.01, 1.0, 1.05], cpu={}),
         measured("F", latency + ", p99", OURS, "ms", [3.1, 2.9, 3.3], "<= libpq + 1.5 ms"),
@@ -520,6 +536,7 @@ def self_test(folder):
     expect(ours[5], ">= 2,000 k/s and >= 30 x node")
     expect(cells["B", b, "node"][3:], ["0 / 0 / 1234", "", ""])
     expect(cells["A", "deliveries, 1 in flight", OURS][4], "0.981 x bare loop<br>3.22 x node")
+    expect(cells["E", "publishes, 5,000 sockets", OURS][4], "0.912 x that with nobody<br>1.05 x that with 10 (CPU)")
     burst = cells["C", "burst of 200 to 1,000, last delivery", OURS]
     expect(burst[0], "**100 ms**")  # an even number of runs: between the middle two
     expect(burst[4], "1/34.0 of node")
