@@ -202,13 +202,17 @@ void server::admit(shard& to, ws::tcp_socket socket) {
             return;
         }
     }
+    // Not bound to the context here: an idle connection would keep it, and so the daemon, from
+    // ending.
     asio::co_spawn(to.context(), serve_connection(to, http_, std::move(socket), certificate_),
-                   asio::bind_executor(context_, [this, from](const std::exception_ptr& fault) {
+                   [this, from](const std::exception_ptr& fault) {
                        tell_fault(observer_, fault);
                        if (from) {
-                           addresses_.disconnect(*from, std::chrono::steady_clock::now());
+                           asio::post(context_, [this, from = *from] {
+                               addresses_.disconnect(from, std::chrono::steady_clock::now());
+                           });
                        }
-                   }));
+                   });
 }
 
 /// The first of a minute makes a line in the log.

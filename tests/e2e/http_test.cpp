@@ -154,6 +154,19 @@ TEST(Process, DrainsOnSigterm) {
     EXPECT_GT(receipts, 0);
 }
 
+TEST(Process, AnIdleConnectionDoesNotHoldUpTheEnd) {
+    for (const char* const exempt : {"127.0.0.1", "192.0.2.1"}) {
+        support::database db;
+        support::daemon daemon(
+            {.dsn = db.conninfo(), .settings = {{"LIMITS_EXEMPT_ADDRESSES", exempt}}});
+        support::raw_client idle("127.0.0.1", static_cast<std::uint16_t>(daemon.port()));
+        idle.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        EXPECT_NE(idle.read_until("\r\n\r\n"), "");
+        daemon.signal(SIGTERM);
+        EXPECT_EQ(daemon.wait(std::chrono::seconds(5)), 0) << "exempt: " << exempt;
+    }
+}
+
 TEST(Process, SighupIsNoticedAndNothingElseHappens) {
     support::database db;
     support::daemon daemon({.dsn = db.conninfo()});
