@@ -16,8 +16,8 @@ namespace core {
 
 /// The recent messages of one shard, all channels, within a number of bytes: whoever resumes within
 /// it costs no query. Every message with seq > floor() that was handed on is here. Many come for
-/// one that is asked for again, so coming is what is cheap: no look-up of the channel, nothing made
-/// for it. Owner: app::shard. Thread: the shard's. Lifetime: the shard's.
+/// one that is asked for again, so to come is cheap: the channel isn't looked up.
+/// Owner: app::shard. Thread: the shard's. Lifetime: the shard's.
 class tail {
 public:
     explicit tail(std::size_t max_bytes) : max_bytes_(max_bytes) {}
