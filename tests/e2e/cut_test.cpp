@@ -137,7 +137,7 @@ protected:
             return reconnects("listen") >= 1;
         })) << daemon->log();
         EXPECT_GE(count(*daemon, "pgherald_canary_failures_total"), 1);
-        EXPECT_NE(daemon->log().find("did not come back"), std::string::npos) << daemon->log();
+        EXPECT_TRUE(daemon->says("did not come back")) << daemon->log();
         ASSERT_TRUE(ready(*daemon));
         EXPECT_FALSE(ports_of("listen").empty());
         expect_prompt(client, "c");

@@ -95,7 +95,7 @@ TEST_F(Reload, AWrongConfigurationChangesNothing) {
         return daemon->metric("pgherald_reload_failures_total") == 1;
     })) << daemon->log();
     for (const auto* problem : {"server.threds", "websocket.max_frame", "channel.subscribe"})
-        EXPECT_NE(daemon->log().find(problem), std::string::npos) << "every one is told";
+        EXPECT_TRUE(daemon->says(problem)) << "every one is told";
     EXPECT_EQ(answer_to(client, R"({"type":"subscribe","channel":"closed"})"), "forbidden");
     files.put("pgherald.toml", "");
     std::filesystem::remove(path);
@@ -122,7 +122,7 @@ TEST_F(Reload, TheAddressInUseDecidesWhetherTokensAreNeeded) {
     start(all_addresses + "[auth]\nmode = \"token\"\nsecret = \"" + first_secret + "\"\n", {},
           {"SERVER_LISTEN"});
     EXPECT_TRUE(reload(loopback, "the reload failed")) << daemon->log();
-    EXPECT_NE(daemon->log().find("others can reach"), std::string::npos) << daemon->log();
+    EXPECT_TRUE(daemon->says("others can reach")) << daemon->log();
     herald_client client(daemon->port());
     EXPECT_EQ(answer_to(client, R"({"type":"subscribe","channel":"a"})"), "unauthorized");
     EXPECT_TRUE(reload(loopback + "[auth]\ninsecure = true\n", "the new configuration is in use"));

@@ -161,6 +161,10 @@ std::string daemon::log() const {
     return read_file(log_path_);
 }
 
+bool daemon::says(const std::string& text) const {
+    return eventually(std::chrono::seconds(10), [&] { return log().find(text) != text.npos; });
+}
+
 int daemon::status_of(const std::string& path) const {
     try {
         return static_cast<int>(

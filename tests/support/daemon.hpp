@@ -41,6 +41,8 @@ public:
     bool running();
     /// Everything it has written to stderr so far.
     std::string log() const;
+    /// Whether its log comes to hold `text`: lines are written a little after what they tell of.
+    bool says(const std::string& text) const;
 
     /// The status of GET `path`; 0 when nobody answers.
     int status_of(const std::string& path) const;
