@@ -1,6 +1,7 @@
 #include "app/publisher.hpp"
 
-#include "core/publish_groups.hpp"
+#include "app/group_by_role.hpp"
+#include "app/publish_failure.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -18,65 +19,6 @@ namespace {
 constexpr std::chrono::seconds patience{5};
 
 using clock = std::chrono::steady_clock;
-
-/// What Postgres says about a publish as a role tells of policies, so it isn't passed on.
-base::failure failure_of(const pg::error& error, bool as_role) {
-    if (error.is_role() || (as_role && error.is_permission())) {
-        return {base::errc::forbidden,
-                "the database doesn't allow this publish (row level security "
-                "or a missing privilege)"};
-    }
-    if (error.is_permission()) {
-        return {base::errc::forbidden, "the database doesn't allow this publish: " + error.message};
-    }
-    if (error.is_data() || error.sqlstate.starts_with("P0")) {
-        return {base::errc::invalid_data, "the database refuses this message: " + error.message};
-    }
-    if (error.is_transient() || error.is_schema() || error.is_read_only() ||
-        error.what == pg::error::kind::lost) {
-        return {base::errc::unavailable, "the database can't store messages now; send it again"};
-    }
-    return {base::errc::internal,
-            "the database answered in an unforeseen way (SQLSTATE " + error.sqlstate + ")"};
-}
-
-/// Whether the fault may lie with one row of the batch, so that the others deserve another try.
-bool may_be_one_row(const pg::error& error) {
-    return !error.is_transient() && !error.is_schema() && !error.is_read_only() && !error.is_role();
-}
-
-/// By content: every session has an object of its own.
-struct role_order {
-    bool operator()(const acting_as* one, const acting_as* other) const {
-        if (one == nullptr || other == nullptr) {
-            return one == nullptr && other != nullptr;
-        }
-        return std::tie(one->role, one->claims) < std::tie(other->role, other->claims);
-    }
-};
-
-using role_groups = core::publish_groups<const acting_as*, std::weak_ptr<session>, role_order,
-                                         std::owner_less<std::weak_ptr<session>>>;
-
-/// One batch for each statement, in the order in which they must go.
-std::vector<std::vector<publish_request>> grouped(std::vector<publish_request> items) {
-    std::vector<std::vector<publish_request>> groups;
-    const bool same_role = std::ranges::all_of(
-        items, [&](const auto& role) { return role == items.front().role; },
-        &publish_request::role);
-    if (same_role) {
-        groups.push_back(std::move(items));
-        return groups;
-    }
-    role_groups order;
-    // The keys point to roles that the first item of each group holds.
-    for (publish_request& item : items) {
-        const std::size_t group = order.place(item.role.get(), item.from);
-        groups.resize(order.count());
-        groups[group].push_back(std::move(item));
-    }
-    return groups;
-}
 
 } // namespace
 
@@ -156,7 +98,7 @@ asio::awaitable<bool> publisher::ensure_open() {
 }
 
 asio::awaitable<void> publisher::publish_all(batch items) {
-    std::vector<batch> groups = grouped(std::move(items));
+    std::vector<batch> groups = group_by_role(std::move(items));
     for (batch& group : groups) {
         if (connection_.is_open()) {
             co_await publish_batch(std::move(group));
