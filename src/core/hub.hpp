@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/frame.hpp"
+#include "core/channel_hash.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -52,13 +53,7 @@ public:
     std::size_t subscriptions() const { return subscriptions_; }
 
 private:
-    struct hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const {
-            return std::hash<std::string_view>{}(text);
-        }
-    };
-    boost::unordered_flat_map<std::string, std::vector<subscriber*>, hash, std::equal_to<>>
+    boost::unordered_flat_map<std::string, std::vector<subscriber*>, channel_hash, std::equal_to<>>
         channels_;
     std::size_t subscriptions_ = 0;
 };

@@ -17,7 +17,7 @@ constexpr std::uint64_t places = 2'048; ///< in a segment; a power of two
 constexpr std::uint64_t place = places - 1;
 
 std::uint64_t hash_of(std::string_view channel) {
-    return std::hash<std::string_view>{}(channel) & ~place;
+    return channel_hash{}(channel) & ~place;
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "base/frame.hpp"
 #include "base/seq.hpp"
+#include "core/channel_hash.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -54,12 +55,6 @@ private:
         /// The first frame of the channel at `from` or behind; null when there is none.
         base::frame_ptr find(std::string_view channel, std::size_t from) const;
     };
-    struct hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const {
-            return std::hash<std::string_view>{}(text);
-        }
-    };
 
     void drop_oldest();
 
@@ -68,7 +63,7 @@ private:
     base::seq floor_ = 0;
     std::deque<segment> segments_; ///< none is empty, all but the last are full
     /// Higher floors of single channels; rare, so there are few.
-    boost::unordered_flat_map<std::string, base::seq, hash, std::equal_to<>> floors_;
+    boost::unordered_flat_map<std::string, base::seq, channel_hash, std::equal_to<>> floors_;
 };
 
 } // namespace core
