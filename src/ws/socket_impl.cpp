@@ -246,8 +246,9 @@ void socket::impl::timer_fired() {
     if (deadline_)
         return abort();
     // A peer that takes bytes out of a full kernel buffer is slow, and a ping would wait behind
-    // those bytes; of any other one only its answer tells that it is there. A peer whose frames nobody reads at the moment can't make itself heard, but if
-    // it takes nothing either it is gone.
+    // those bytes; of any other one only its answer tells that it is there. A peer whose frames
+    // nobody reads at the moment can't make itself heard, but if it takes nothing either it is
+    // gone.
     const bool excused = !is_reading_ && !core_->is_stuck();
     const bool alive = heard_ || core_->take_progress() || excused;
     if (!alive && asked_) {

@@ -116,7 +116,7 @@ long tls_stream::receive(char* to, std::size_t size) {
     return got;
 }
 
-/// Takes all of it, if the connection stands.
+/// What OpenSSL writes: to the kernel, or to where records are gathered.
 bool tls_stream::put(const char* from, std::size_t size) {
     if (!gathered_)
         return send(from, size);
@@ -124,6 +124,7 @@ bool tls_stream::put(const char* from, std::size_t size) {
     return true;
 }
 
+/// Takes all of it, if the connection stands.
 bool tls_stream::send(const char* from, std::size_t size) {
     std::size_t sent = 0;
     if (owed_.empty()) {

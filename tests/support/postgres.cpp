@@ -74,7 +74,7 @@ constexpr const char* on_disk = "/tmp";
 const char* in_memory_or_on_disk() {
     constexpr const char* in_memory = "/dev/shm";
     constexpr std::uint64_t enough = 4ULL << 30;
-    struct statfs found {};
+    struct statfs found = {};
     const bool there = ::statfs(in_memory, &found) == 0 && found.f_type == TMPFS_MAGIC &&
                        ::access(in_memory, W_OK | X_OK) == 0;
     const auto free =
@@ -231,7 +231,9 @@ void postgres_server::copy_of(const postgres_server& primary) {
     const bool renamed = PQserverVersion(there.native()) >= 150000;
     there.query(renamed ? "select pg_backup_start('standby', true)"
                         : "select pg_start_backup('standby', true, false)");
-    run({"/bin/cp", "-r", "--preserve=mode", primary.data_, data_}, "cp");
+    // A file may go while it is copied, which recovery makes up for; a copy that lacks more than
+    // that doesn't start.
+    run({"/bin/cp", "-r", "--preserve=mode", primary.data_, data_}, "cp", false);
     const auto label = there.value(renamed ? "select labelfile from pg_backup_stop(false)"
                                            : "select labelfile from pg_stop_backup(false, false)");
     fs::remove(data_ + "/postmaster.pid");

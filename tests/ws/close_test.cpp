@@ -9,10 +9,10 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <optional>
 #include <string>
-#include <thread>
 
 namespace {
 
@@ -212,7 +212,10 @@ TEST_P(WsClose, KeepsAPeerThatAnswersPings) {
 ws::asio::awaitable<void> feed(ws::socket& socket, std::chrono::milliseconds ping_interval) {
     const auto here = co_await ws::asio::this_coro::executor;
     for (int i = 0; i < 20; ++i) {
-        std::this_thread::sleep_for(ping_interval); // the timer is due, and nobody looked yet
+        // Busy until the timer is due, and nobody has looked yet.
+        const auto due = std::chrono::steady_clock::now() + ping_interval;
+        while (std::chrono::steady_clock::now() < due)
+            continue;
         co_await ws::asio::post(here, ws::asio::use_awaitable);
         socket.send(text("news"));
         co_await pause(10ms); // for the answer
