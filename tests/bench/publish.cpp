@@ -116,6 +116,12 @@ public:
 
     void exec(const std::string& sql) { database_.exec(sql); }
 
+    void warm_up() {
+        run(context_.window / 2);
+        rates.clear();
+        postgres_us.clear();
+    }
+
     /// Rows a second, and what each costs Postgres.
     void run(std::chrono::milliseconds time) {
         const cpu_meter cpu(0, context_.postgres.postmaster_pid());
@@ -157,9 +163,7 @@ private:
 void most_rows(const bench_context& context) {
     libpq_alone libpq(context);
     const auto measure = [&](const std::string& name) {
-        libpq.run(context.window / 2);
-        libpq.rates.clear();
-        libpq.postgres_us.clear();
+        libpq.warm_up();
         for (int i = 0; i < context.runs; ++i)
             libpq.run(context.window);
         libpq.report({"D", name, "", ""});
@@ -190,9 +194,7 @@ void rows_by_channel(const bench_context& context, std::size_t few, std::size_t 
     for (libpq_alone* const each : {&one, &other}) {
         each->exec("alter table queue.message add seq bigint generated always as identity;"
                    "create index on queue.message (channel, seq)");
-        each->run(context.window / 2);
-        each->rates.clear();
-        each->postgres_us.clear();
+        each->warm_up();
     }
     for (int turn = 0; turn < context.runs * pieces; ++turn)
         for (libpq_alone* const each : {&one, &other})
@@ -204,7 +206,7 @@ void rows_by_channel(const bench_context& context, std::size_t few, std::size_t 
     const double of_few = compare(other.postgres_us, one.postgres_us);
     one.report({"E", name(few), "", ""});
     measurement found{"E", name(many), "", ""};
-    found.detail["Postgres CPU per message, of that with " + std::to_string(few)] = of_few;
+    found.compared["that with " + std::to_string(few) + " (Postgres CPU per message)"] = of_few;
     other.report(found);
 }
 
@@ -225,8 +227,8 @@ public:
     void beside(bare_loop& bare, std::size_t sockets) {
         on_.swarm().open_bare(bare.port(), sockets);
         flow_.each_turn([this, &bare] {
-            const std::uint64_t due =
-                on_.acknowledgements() - std::exchange(sent_, on_.acknowledgements());
+            const std::uint64_t due = on_.acknowledgements() - sent_;
+            sent_ += due;
             if (due > 0)
                 bare.send_in_turn(due, std::string(message_bytes, 'x'));
         });
@@ -247,7 +249,7 @@ public:
     }
 
     void compare_rate(const contender& with, const std::string& title) {
-        found_.detail[title] = compare(found_.values, with.found_.values);
+        found_.compared[title] = compare(found_.values, with.found_.values);
     }
     void compare_cost(const contender& with, const std::string& whom) {
         const auto both = [](const contender& of) {
@@ -256,9 +258,9 @@ public:
                                    std::plus<>());
             return sums;
         };
-        found_.detail["CPU per message, of " + whom] = compare(both(*this), both(with));
-        found_.detail["server CPU per message, of " + whom] = compare(server_us_, with.server_us_);
-        found_.detail["Postgres CPU per message, of " + whom] =
+        found_.compared[whom + " (CPU per message)"] = compare(both(*this), both(with));
+        found_.compared[whom + " (server CPU per message)"] = compare(server_us_, with.server_us_);
+        found_.compared[whom + " (Postgres CPU per message)"] =
             compare(postgres_us_, with.postgres_us_);
     }
 
@@ -312,9 +314,9 @@ void many_sockets(const bench_context& context) {
     spread(all.on(), names);
 
     take_turns(context, {&nobody, &floor, &all});
-    floor.compare_rate(nobody, "of that with nobody subscribed");
-    all.compare_rate(nobody, "of that with nobody subscribed");
-    all.compare_rate(floor, "of that beside bare sends");
+    floor.compare_rate(nobody, "that with nobody subscribed");
+    all.compare_rate(nobody, "that with nobody subscribed");
+    all.compare_rate(floor, "that beside bare sends");
     for (contender* const each : {&nobody, &floor, &all})
         each->report();
 }

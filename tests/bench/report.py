@@ -6,7 +6,8 @@
 
 Each line of the results is a JSON object: a measurement
     {"scenario", "name", "subject", "unit", "values": [...], "goal": {"text"}, "cpu": {...},
-     "lost", "repeated", "reordered", "detail": {...}}
+     "lost", "repeated", "reordered", "detail": {...},
+     "compared": {...}}
 or a line of a plot
     {"series", "x", "y", "subject", "points": [[x, y], ...], "log_x"}
 A later line of the same scenario, name and subject (series and subject) replaces an earlier one.
@@ -50,6 +51,7 @@ class Measurement:
     repeated: int
     reordered: int
     detail: dict
+    compared: dict
 
     @property
     def median(self):
@@ -92,7 +94,7 @@ def read_results(path):
                               [float(value) for value in found["values"]],
                               goal if isinstance(goal, str) else goal.get("text", ""), found.get("cpu") or {},
                               *(int(found.get(key, 0)) for key in ("lost", "repeated", "reordered")),
-                              found.get("detail") or {})
+                              found.get("detail") or {}, found.get("compared") or {})
             if not one.values:
                 raise ValueError("no values")
             measurements[one.scenario, one.name, one.subject] = one
@@ -153,20 +155,10 @@ def counterparts(one, measurements):
     return [m for m in alike if m.name == one.name or (m.subject not in same_work and not m.is_ours)]
 
 
-def in_turns(one):
-    """What the load generator compared itself, turn by turn: "of that ...", or "CPU, of that ..."."""
-    lines = []
-    for key, value in one.detail.items():
-        what, found, whose = key.rpartition("of that ")
-        if found:
-            what = what.rstrip(", ")
-            lines.append(f"{three_digits(value)} x that {whose}" + (f" ({what})" if what else ""))
-    return lines
-
-
 def ratios(one, measurements):
-    lines = in_turns(one)
-    if not one.is_ours or any(in_turns(other) for other in measurements if other.scenario == one.scenario):
+    lines = [f"{three_digits(value)} x {what}" for what, value in one.compared.items()]
+    # Where the load generator compared itself, turn by turn, medians say less.
+    if not one.is_ours or any(other.compared for other in measurements if other.scenario == one.scenario):
         return lines
     for other in counterparts(one, measurements):
         text = ratio(one.median, other.median)
@@ -493,7 +485,7 @@ def synthetic():
         measured("C", "burst of 200 to 1,000, last delivery", OURS, "ms", [101, 99, 140, 96], "<= 150 ms"),
         measured("C", "burst of 200 to 1,000, last delivery", "node", "ms", [3400, 3300, 3600]),
         measured("E", "publishes, 5,000 sockets", OURS, "1/s", [30e3, 31e3, 29e3], "within 15 %",
-                 detail={"of that with nobody": 0.9123, "CPU, of that with 10": 1.05}),
+                 compared={"that with nobody": 0.9123, "that with 10 (CPU)": 1.05}),
         measured("E", "rows", "libpq", "1/s", [90e3]),
         measured("F", latency + ", p50", OURS, "ms", [1.31, 1.29, 1.35], "<= libpq + 0.5 ms"),
         measured("F", "the same, due to notification, p50", "libpq", "ms", [1.01, 1.0, 1.05], cpu={}),

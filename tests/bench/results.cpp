@@ -90,7 +90,8 @@ void results::add(const measurement& found) {
           << R"(,"values":[)" << values << R"(],"goal":{"text":)" << quoted(found.goal)
           << R"(},"cpu":)" << object(found.cpu) << R"(,"lost":)" << found.lost << R"(,"repeated":)"
           << found.repeated << R"(,"reordered":)" << found.reordered << R"(,"detail":)"
-          << object(found.detail) << "}" << std::endl;
+          << object(found.detail) << R"(,"compared":)" << object(found.compared) << "}"
+          << std::endl;
     std::fprintf(stderr, "%s  %s, %s: %.5g %s  [%.5g to %.5g]", found.scenario.c_str(),
                  found.name.c_str(), found.subject.c_str(), median(found.values),
                  found.unit.c_str(), *std::ranges::min_element(found.values),
@@ -99,6 +100,8 @@ void results::add(const measurement& found) {
         std::fprintf(stderr, "  cpu %s %.2f", who.c_str(), share);
     for (const auto& [what, value] : found.detail)
         std::fprintf(stderr, "  %s %.5g", what.c_str(), value);
+    for (const auto& [what, value] : found.compared)
+        std::fprintf(stderr, "  %.3g x %s", value, what.c_str());
     if (found.lost + found.repeated + found.reordered > 0)
         std::fprintf(stderr, "  LOST %llu REPEATED %llu REORDERED %llu",
                      static_cast<unsigned long long>(found.lost),

@@ -48,6 +48,8 @@ struct measurement {
     std::uint64_t repeated = 0;
     std::uint64_t reordered = 0;
     std::map<std::string, double> detail = {};
+    /// What this is of something else, where more than medians were compared: "that with ...".
+    std::map<std::string, double> compared = {};
 
     void add(const tally& counts);
 };
