@@ -128,5 +128,10 @@ int run(const config::serve& verb) {
 
 int main(int argc, char** argv) {
     const config::command command = config::parse_command_line(argc, argv, PGHERALD_VERSION);
-    return std::visit([](const auto& verb) { return run(verb); }, command);
+    try {
+        return std::visit([](const auto& verb) { return run(verb); }, command);
+    } catch (const std::exception& error) {
+        std::cerr << "pgherald: an internal error, please report it: " << error.what() << '\n';
+        return exit_internal;
+    }
 }

@@ -3,11 +3,10 @@
 #include "app/authenticate.hpp"
 #include "app/pages.hpp"
 #include "app/session.hpp"
+#include "app/spawn.hpp"
 #include "app/tell_fault.hpp"
 #include "core/origin.hpp"
 #include "ws/http_door.hpp"
-
-#include <boost/asio/co_spawn.hpp>
 
 #include <algorithm>
 #include <cctype>
@@ -188,11 +187,11 @@ asio::awaitable<void> begin_session(arrival& from) {
         const auto one =
             std::make_shared<session>(shard, std::move(*socket), from.peer, std::move(from.who));
         // The session may outlive its run() by a page read under way; the place is free then.
-        asio::co_spawn(shard.context(), one->run(),
-                       [one, &shard, &http, taken](const std::exception_ptr& fault) {
-                           tell_fault(shard.observer(), fault);
-                           http.leave(taken);
-                       });
+        spawn(shard.context(), one->run(),
+              [one, &shard, &http, taken](const std::exception_ptr& fault) {
+                  tell_fault(shard.observer(), fault);
+                  http.leave(taken);
+              });
         co_return;
     }
     http.leave(taken);

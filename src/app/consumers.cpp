@@ -1,9 +1,7 @@
 #include "app/consumers.hpp"
 
+#include "app/spawn.hpp"
 #include "pg/message_store.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -70,8 +68,7 @@ asio::awaitable<base::outcome<consumers::entered>> consumers::enter(std::string 
                                                                     std::string name,
                                                                     std::optional<base::seq> start,
                                                                     base::seq position) {
-    co_return co_await asio::co_spawn(
-        context_, open(std::move(channel), std::move(name), start, position), asio::use_awaitable);
+    co_return co_await run_on(context_, open(std::move(channel), std::move(name), start, position));
 }
 
 asio::awaitable<base::outcome<consumers::entered>> consumers::open(std::string channel,

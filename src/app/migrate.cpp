@@ -1,9 +1,7 @@
 #include "app/migrate.hpp"
 
 #include "app/migrations.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include "app/spawn.hpp"
 
 #include <iostream>
 
@@ -44,7 +42,7 @@ asio::awaitable<void> migrate(asio::io_context& context, std::string dsn, int& e
 int run_migrate(const database_options& options) {
     asio::io_context context(1);
     int exit_code = 0;
-    asio::co_spawn(context, migrate(context, *options.dsn, exit_code), asio::detached);
+    spawn(context, migrate(context, *options.dsn, exit_code));
     context.run();
     return exit_code;
 }

@@ -3,13 +3,8 @@
 #include "app/group_by_role.hpp"
 #include "app/publish_failure.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <algorithm>
 #include <iterator>
-#include <tuple>
 
 namespace app {
 

@@ -1,10 +1,8 @@
 #include "app/replay.hpp"
 
 #include "app/message_frame.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include "app/spawn.hpp"
+#include "app/tell_fault.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -18,12 +16,25 @@ base::failure away() {
 }
 
 struct page_query {
-    using answer = pg::page;
-    const replay::request& what;
+    using answer = std::shared_ptr<const replay_page>;
+    replay::request what;
     std::size_t max_delivery;
 
     asio::awaitable<pg::outcome<answer>> operator()(pg::message_store& store) const {
-        return store.read_channel(what.channel, what.after, what.upto, what.limit, max_delivery);
+        auto page = co_await store.read_channel(what.channel, what.after, what.upto, what.limit,
+                                                max_delivery);
+        if (!page) {
+            co_return page.error();
+        }
+        auto made = std::make_shared<replay_page>();
+        made->epoch = std::move(page->epoch);
+        made->removed = page->removals.empty() ? 0 : page->removals.front().upto;
+        made->emptied = page->emptied_at;
+        made->upto = what.upto;
+        made->more = page->more;
+        made->frames.reserve(page->messages.size());
+        std::ranges::transform(page->messages, std::back_inserter(made->frames), frame_of);
+        co_return std::shared_ptr<const replay_page>(std::move(made));
     }
 };
 
@@ -79,29 +90,27 @@ replay::replay(asio::io_context& context, const database_options& options, base:
 replay::~replay() = default;
 
 asio::awaitable<replay::page_outcome> replay::read(request what) {
-    co_return co_await asio::co_spawn(context_, read_shared(std::move(what)), asio::use_awaitable);
+    co_return co_await run_on(context_, read_shared(std::move(what)));
 }
 
 asio::awaitable<replay::page_outcome> replay::history(request what) {
-    co_return co_await asio::co_spawn(context_, read_once(std::move(what)), asio::use_awaitable);
+    co_return co_await run_on(context_, read_once(std::move(what)));
 }
 
 asio::awaitable<base::outcome<pg::channel_state>> replay::channel(std::string name) {
-    co_return co_await asio::co_spawn(context_, ask_channel(std::move(name)), asio::use_awaitable);
+    co_return co_await run_on(context_, ask_channel(std::move(name)));
 }
 
 asio::awaitable<base::outcome<pg::opened_consumer>>
 replay::open_consumer(std::string channel, std::string name, std::optional<base::seq> start) {
     consumer_query query{std::move(channel), std::move(name), start};
-    co_return co_await asio::co_spawn(context_, ask(std::move(query), deadline_from_now()),
-                                      asio::use_awaitable);
+    co_return co_await run_on(context_, ask(std::move(query), deadline_from_now()));
 }
 
 asio::awaitable<base::outcome<bool>> replay::take_back(std::string channel, std::string name,
                                                        base::seq head) {
     take_back_query query{std::move(channel), std::move(name), head};
-    co_return co_await asio::co_spawn(context_, ask(std::move(query), deadline_from_now()),
-                                      asio::use_awaitable);
+    co_return co_await run_on(context_, ask(std::move(query), deadline_from_now()));
 }
 
 asio::awaitable<base::outcome<pg::channel_state>> replay::ask_state(std::string name,
@@ -118,38 +127,36 @@ auto replay::ask(Query query, time_point deadline)
     if (used == nullptr) {
         co_return away();
     }
-    pg::message_store store(*used->connection);
-    auto answer = co_await query(store);
-    if (!answer && !stopping_) {
-        if (answer.error().what == pg::error::kind::lost) {
-            used->connection.lost(answer.error());
-        } else {
-            observer_.observe(base::observed::postgres_unusable{"replay", answer.error().message});
+    base::outcome<typename Query::answer> told = away();
+    try {
+        pg::message_store store(*used->connection);
+        auto answer = co_await query(store);
+        if (answer) {
+            told = std::move(*answer);
+        } else if (!stopping_) {
+            failed(*used, answer.error());
         }
+    } catch (...) {
+        // The lane goes on without what may be left of this answer, and nobody waits for ever.
+        tell_fault(observer_, std::current_exception());
+        used->connection.close();
     }
     release(*used);
-    if (!answer) {
-        co_return away();
+    co_return told;
+}
+
+void replay::failed(lane& used, const pg::error& why) {
+    if (why.what == pg::error::kind::lost) {
+        used.connection.lost(why);
+    } else {
+        observer_.observe(base::observed::postgres_unusable{"replay", why.message});
     }
-    co_return std::move(*answer);
 }
 
 asio::awaitable<replay::page_outcome> replay::read_once(request what) {
     ++reads_;
-    page_query query{what, max_delivery_};
-    auto page = co_await ask(query, deadline_from_now());
-    if (!page) {
-        co_return page.error();
-    }
-    auto made = std::make_shared<replay_page>();
-    made->epoch = std::move(page->epoch);
-    made->removed = page->removals.empty() ? 0 : page->removals.front().upto;
-    made->emptied = page->emptied_at;
-    made->upto = what.upto;
-    made->more = page->more;
-    made->frames.reserve(page->messages.size());
-    std::ranges::transform(page->messages, std::back_inserter(made->frames), frame_of);
-    co_return std::shared_ptr<const replay_page>(std::move(made));
+    page_query query{std::move(what), max_delivery_};
+    co_return co_await ask(std::move(query), deadline_from_now());
 }
 
 /// A lane with an open connection, or null at `deadline`, whatever is still under way.
@@ -171,7 +178,7 @@ asio::awaitable<replay::lane*> replay::acquire(time_point deadline) {
         }
         if (closed != nullptr) {
             closed->busy = true;
-            asio::co_spawn(context_, reopen(*closed), asio::detached);
+            spawn(context_, reopen(*closed));
         }
         queue_.push_back(woken);
         co_await woken->wait_for(left);

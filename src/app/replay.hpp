@@ -92,6 +92,7 @@ private:
     template <typename Query>
     auto ask(Query query, time_point deadline)
         -> asio::awaitable<base::outcome<typename Query::answer>>;
+    void failed(lane& used, const pg::error& why);
     asio::awaitable<lane*> acquire(time_point deadline);
     asio::awaitable<void> reopen(lane& closed);
     void release(lane& lane);

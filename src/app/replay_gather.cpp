@@ -1,8 +1,6 @@
 // Many who ask the same at about the same time share a query.
 #include "app/replay.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include "app/spawn.hpp"
 
 namespace app {
 
@@ -71,7 +69,7 @@ asio::awaitable<replay::page_outcome> replay::read_shared(request what) {
         }
     }
     if (answer && kept_bytes_ + bytes <= most_kept_bytes) {
-        asio::co_spawn(context_, keep(key, log, bytes), asio::detached);
+        spawn(context_, keep(key, log, bytes));
     } else {
         pages_.erase(key);
     }

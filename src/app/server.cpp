@@ -2,11 +2,9 @@
 
 #include "app/notify_systemd.hpp"
 #include "app/signal.hpp"
+#include "app/spawn.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -123,14 +121,14 @@ int server::run() {
     for (const auto& shard : shards_) {
         shard->start();
     }
-    asio::co_spawn(context_, tail_loop_.run(), asio::detached);
-    asio::co_spawn(context_, consumers_.run(), asio::detached);
+    spawn(context_, tail_loop_.run());
+    spawn(context_, consumers_.run());
     if (retention_) {
-        asio::co_spawn(context_, retention_->run(), asio::detached);
+        spawn(context_, retention_->run());
     }
-    asio::co_spawn(context_, token_keys_.run(), asio::detached);
-    asio::co_spawn(context_, accept(), asio::detached);
-    asio::co_spawn(context_, watch_signals(), asio::detached);
+    spawn(context_, token_keys_.run());
+    spawn(context_, accept());
+    spawn(context_, watch_signals());
     observer_.observe(base::observed::listening{acceptor_.local_address()});
     if (settings_.auth.insecure && settings_.auth.mode == config::auth_mode::none &&
         is_reachable_by_others()) {
@@ -154,14 +152,14 @@ int server::run() {
 void server::log_changed(const batch& batch) {
     consumers_.log_changed(batch.log);
     if (!std::exchange(publishing_, true)) {
-        asio::co_spawn(context_, publisher_.run(), asio::detached);
+        spawn(context_, publisher_.run());
     }
 }
 
 void server::give_up(tail_loop::fatal why) {
     exit_code_ = why.exit_code;
     if (!stopping_) {
-        asio::co_spawn(context_, drain(std::move(why.message)), asio::detached);
+        spawn(context_, drain(std::move(why.message)));
     }
 }
 
@@ -178,9 +176,8 @@ asio::awaitable<void> server::watch_signals() {
             // Asked twice: whoever asks wants it gone, not clean.
             std::_Exit(exit_code_ != 0 ? exit_code_ : 128 + number);
         } else {
-            asio::co_spawn(
-                context_, drain(number == SIGTERM ? std::string("SIGTERM") : std::string("SIGINT")),
-                asio::detached);
+            spawn(context_,
+                  drain(number == SIGTERM ? std::string("SIGTERM") : std::string("SIGINT")));
         }
     }
 }
@@ -213,13 +210,13 @@ asio::awaitable<std::size_t> server::drain_shards(std::chrono::steady_clock::tim
     std::size_t draining = shards_.size();
     std::size_t cut = 0;
     signal drained(context_);
+    const auto drain_one = [&](shard& one) -> asio::awaitable<void> {
+        cut += co_await run_on(one.context(), one.drain(deadline));
+        --draining;
+        drained.notify();
+    };
     for (const auto& shard : shards_) {
-        asio::co_spawn(shard->context(), shard->drain(deadline),
-                       asio::bind_executor(context_, [&](std::exception_ptr, std::size_t sessions) {
-                           cut += sessions;
-                           --draining;
-                           drained.notify();
-                       }));
+        spawn(context_, drain_one(*shard));
     }
     while (draining > 0) {
         co_await drained.wait();
@@ -232,7 +229,7 @@ asio::awaitable<bool> server::ready() {
         const base::tail_state state = tail_loop_.state();
         co_return state.listening&& state.caught_up && !stopping_;
     };
-    co_return co_await asio::co_spawn(context_, look(), asio::use_awaitable);
+    co_return co_await run_on(context_, look());
 }
 
 asio::awaitable<std::string> server::render_metrics() {
@@ -245,14 +242,13 @@ asio::awaitable<std::string> server::render_metrics() {
         state.replay_reads = replay_.reads();
         co_return state;
     };
-    const base::tail_state state = co_await asio::co_spawn(context_, look(), asio::use_awaitable);
+    const base::tail_state state = co_await run_on(context_, look());
     std::vector<base::shard_counts> counts{mine};
     for (const auto& shard : shards_) {
         const auto count = [](app::shard& one) -> asio::awaitable<base::shard_counts> {
             co_return one.snapshot();
         };
-        counts.push_back(
-            co_await asio::co_spawn(shard->context(), count(*shard), asio::use_awaitable));
+        counts.push_back(co_await run_on(shard->context(), count(*shard)));
     }
     co_return metrics_.render(counts, state, log_.dropped());
 }

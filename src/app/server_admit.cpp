@@ -2,11 +2,10 @@
 #include "app/server.hpp"
 
 #include "app/signal.hpp"
+#include "app/spawn.hpp"
 #include "app/tell_fault.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <optional>
 #include <string>
@@ -72,15 +71,15 @@ void server::admit(shard& to, ws::tcp_socket socket) {
     }
     // Not bound to the context here: an idle connection would keep it, and so the daemon, from
     // ending.
-    asio::co_spawn(to.context(), serve_connection(to, http_, std::move(socket), certificate_),
-                   [this, from](const std::exception_ptr& fault) {
-                       tell_fault(observer_, fault);
-                       if (from) {
-                           asio::post(context_, [this, from = *from] {
-                               addresses_.disconnect(from, std::chrono::steady_clock::now());
-                           });
-                       }
-                   });
+    spawn(to.context(), serve_connection(to, http_, std::move(socket), certificate_),
+          [this, from](const std::exception_ptr& fault) {
+              tell_fault(observer_, fault);
+              if (from) {
+                  asio::post(context_, [this, from = *from] {
+                      addresses_.disconnect(from, std::chrono::steady_clock::now());
+                  });
+              }
+          });
 }
 
 /// The first of a minute makes a line in the log.
@@ -99,8 +98,7 @@ asio::awaitable<std::optional<base::limit>> server::enter(place where) {
     if (!where.from) {
         co_return std::nullopt;
     }
-    const auto met =
-        co_await asio::co_spawn(context_, enter_here(*where.from), asio::use_awaitable);
+    const auto met = co_await run_on(context_, enter_here(*where.from));
     if (met) {
         sessions_.fetch_sub(1);
     }

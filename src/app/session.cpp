@@ -1,11 +1,10 @@
 #include "app/session.hpp"
 
 #include "app/message_frame.hpp"
+#include "app/spawn.hpp"
+#include "app/tell_fault.hpp"
 #include "core/uuid.hpp"
 #include "wire/decode.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 namespace app {
 
@@ -148,7 +147,19 @@ void session::close(wire::close_code code) {
         return;
     }
     closing_ = true;
-    asio::co_spawn(shard_.context(), finish(shared_from_this(), code), asio::detached);
+    go_on(finish(shared_from_this(), code));
+}
+
+/// Beside run(); what fails here ends the session, so that its client comes back and gets what it
+/// lacks.
+void session::go_on(asio::awaitable<void> work) {
+    spawn(shard_.context(), std::move(work),
+          [self = shared_from_this()](const std::exception_ptr& fault) {
+              if (fault) {
+                  tell_fault(self->shard_.observer(), fault);
+                  self->abort();
+              }
+          });
 }
 
 asio::awaitable<void> session::finish(std::shared_ptr<session>, wire::close_code code) {

@@ -92,6 +92,7 @@ private:
     void answer(const wire::ok& ok);
     void answer(const wire::ref& ref, const base::failure& failure);
     void bad_frame(const wire::ref& ref, const base::failure& failure);
+    void go_on(asio::awaitable<void> work);
     asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code);
 
     // session_access.cpp

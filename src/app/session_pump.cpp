@@ -4,9 +4,6 @@
 #include "app/message_frame.hpp"
 #include "app/signal.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <algorithm>
 
 namespace app {
@@ -104,7 +101,7 @@ void session::needs_pump(held& who, bool was_live) {
     }
     if (!waiting_for_room_) {
         waiting_for_room_ = true;
-        asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
+        go_on(pump_when_room(shared_from_this()));
     }
 }
 
@@ -135,7 +132,7 @@ void session::pump() {
     });
     if (stuck && !waiting_for_room_) {
         waiting_for_room_ = true;
-        asio::co_spawn(shard_.context(), pump_when_room(shared_from_this()), asio::detached);
+        go_on(pump_when_room(shared_from_this()));
     }
 }
 
@@ -147,14 +144,10 @@ void session::pump(held& who) {
             ++shard_.counts().deliveries;
             send(std::move(frame->frame));
         } else if (auto* ask = std::get_if<core::subscription::read_page>(&step)) {
-            asio::co_spawn(shard_.context(),
-                           read_page(shared_from_this(), who.channel, who.ticket, *ask),
-                           asio::detached);
+            go_on(read_page(shared_from_this(), who.channel, who.ticket, *ask));
             return;
         } else if (auto* lost = std::get_if<core::subscription::find_head>(&step)) {
-            asio::co_spawn(shard_.context(),
-                           reset(shared_from_this(), who.channel, who.ticket, lost->reason),
-                           asio::detached);
+            go_on(reset(shared_from_this(), who.channel, who.ticket, lost->reason));
             return;
         } else if (auto* there = std::get_if<core::subscription::caught_up>(&step)) {
             send(make_frame(

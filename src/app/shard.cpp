@@ -4,8 +4,6 @@
 #include "app/signal.hpp"
 #include "ws/text_frame.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>

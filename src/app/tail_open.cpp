@@ -1,10 +1,8 @@
 #include "app/tail_loop.hpp"
 
 #include "app/migrations.hpp"
+#include "app/spawn.hpp"
 #include "core/uuid.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -100,7 +98,7 @@ asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
         co_return false;
     }
     round_ = std::make_shared<tail_loop::listening>();
-    asio::co_spawn(context_, listen(round_), asio::detached);
+    spawn(context_, listen(round_));
 
     // Behind a transaction pooler LISTEN answers well and nothing ever arrives.
     round_->rung = core::make_uuid();

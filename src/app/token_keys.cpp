@@ -1,10 +1,8 @@
 #include "app/token_keys.hpp"
 
+#include "app/spawn.hpp"
 #include "config/file.hpp"
 #include "ws/https_get.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -182,7 +180,7 @@ asio::awaitable<bool> token_keys::fetch() {
 }
 
 asio::awaitable<void> token_keys::look_again() {
-    co_await asio::co_spawn(context_, look_again_here(), asio::use_awaitable);
+    co_await run_on(context_, look_again_here());
 }
 
 asio::awaitable<void> token_keys::look_again_here() {
