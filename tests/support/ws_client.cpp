@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <memory>
 
 namespace support {
@@ -147,25 +148,19 @@ public:
     template <typename Buffers, typename Token>
     auto async_read_some(const Buffers& buffers, Token&& token) {
         return asio::async_initiate<Token, void(error_code, std::size_t)>(
-            [this](auto handler, const Buffers& to) {
-                if (stream_)
-                    stream_->async_read_some(to, std::move(handler));
-                else
-                    socket_.async_read_some(to, std::move(handler));
+            [this](auto handler, asio::mutable_buffer to) {
+                read_some(to, shared(std::move(handler)));
             },
-            token, buffers);
+            token, first_of<asio::mutable_buffer>(buffers));
     }
 
     template <typename Buffers, typename Token>
     auto async_write_some(const Buffers& buffers, Token&& token) {
         return asio::async_initiate<Token, void(error_code, std::size_t)>(
-            [this](auto handler, const Buffers& from) {
-                if (stream_)
-                    stream_->async_write_some(from, std::move(handler));
-                else
-                    socket_.async_write_some(from, std::move(handler));
+            [this](auto handler, asio::const_buffer from) {
+                write_some(from, shared(std::move(handler)));
             },
-            token, buffers);
+            token, first_of<asio::const_buffer>(buffers));
     }
 
     bool end(asio::io_context& context) {
@@ -181,6 +176,37 @@ public:
 
 private:
     using tls_stream = asio::ssl::stream<tcp::socket&>;
+    using done = std::function<void(error_code, std::size_t)>;
+
+    // One type of buffer and one of handler: each pair makes the compiler build all of TLS again.
+
+    /// Some is what may be read or written, so the first that isn't empty will do.
+    template <typename Buffer, typename Buffers>
+    static Buffer first_of(const Buffers& buffers) {
+        const auto end = asio::buffer_sequence_end(buffers);
+        const auto found = std::find_if(asio::buffer_sequence_begin(buffers), end,
+                                        [](const Buffer& each) { return each.size() > 0; });
+        return found == end ? Buffer() : Buffer(*found);
+    }
+
+    template <typename Handler>
+    static done shared(Handler handler) {
+        return [held = std::make_shared<Handler>(std::move(handler))](
+                   error_code error, std::size_t size) { (*held)(error, size); };
+    }
+
+    void read_some(asio::mutable_buffer to, done then) {
+        if (stream_)
+            stream_->async_read_some(to, std::move(then));
+        else
+            socket_.async_read_some(to, std::move(then));
+    }
+    void write_some(asio::const_buffer from, done then) {
+        if (stream_)
+            stream_->async_write_some(from, std::move(then));
+        else
+            socket_.async_write_some(from, std::move(then));
+    }
 
     tcp::socket socket_;
     std::unique_ptr<asio::ssl::context> context_;

@@ -193,9 +193,9 @@ TEST(ServerFrames, Error) {
 }
 
 TEST(Encode, AppendsBehindWhatIsThere) {
-    std::string out(10, '\0');
+    std::string out = "before";
     wire::append_live(out, "c", 1);
-    EXPECT_EQ(out, std::string(10, '\0') + R"({"type":"live","channel":"c","seq":1})");
+    EXPECT_EQ(out, R"(before{"type":"live","channel":"c","seq":1})");
 }
 
 TEST(Encode, ControlCharactersOfAChannelAreEscaped) {
