@@ -2,6 +2,7 @@
 // session that was there before must still get its messages.
 #include "tests/e2e/conformance.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/messages.hpp"
 
 #include <memory>
 #include <string>
@@ -352,7 +353,9 @@ TEST_F(ConformanceFrames, APingFloodIsHeldAndHarmsNobody) {
     }
     const long grown = shared->daemon.resident_kib() - before;
     RecordProperty("grown_kib", std::to_string(grown));
-    EXPECT_LT(grown, 4'096);
+    if (!support::sanitized) { // which keeps for a while what was freed
+        EXPECT_LT(grown, 4'096);
+    }
     EXPECT_EQ(flooding.front()->next(), "pong " + std::string(125, 'p'));
     flooding.clear();
     EXPECT_TRUE(shared->still_serves());

@@ -124,6 +124,10 @@ daemon::~daemon() {
                           << " with exit code " << exit_code_of(status);
         }
     }
+    // A session that a defect has ended looks like a lost connection to its client.
+    if (log().find("an internal error") != std::string::npos) {
+        ADD_FAILURE() << "the daemon met an internal error";
+    }
     // A test that throws hasn't failed yet.
     const bool failed = testing::Test::HasFailure() || std::uncaught_exceptions() > 0;
     if (failed || std::getenv("PGHERALD_TEST_LOGS") != nullptr) {

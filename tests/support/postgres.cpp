@@ -19,6 +19,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <thread>
 
@@ -208,11 +209,27 @@ postgres_server::postgres_server(server_options options)
       bin_(find_binaries()) {
     make_folder();
     leave_guard();
-    run({bin_ + "/initdb", "-D", data_, "-U", "postgres", "-A", "trust", "-E", options_.encoding,
-         "--locale=C", "--no-sync"},
-        "initdb");
+    run({"/bin/cp", "-r", "--preserve=mode", fresh(options_.encoding).data_, data_}, "cp");
     write_settings();
     start();
+}
+
+const postgres_server& postgres_server::fresh(const std::string& encoding) {
+    static std::mutex mutex;
+    static std::map<std::string, std::unique_ptr<postgres_server>> made;
+    const std::lock_guard lock(mutex);
+    auto& one = made[encoding];
+    if (!one)
+        one.reset(new postgres_server(as_made{}, encoding));
+    return *one;
+}
+
+postgres_server::postgres_server(as_made, const std::string& encoding) : bin_(find_binaries()) {
+    make_folder();
+    leave_guard();
+    run({bin_ + "/initdb", "-D", data_, "-U", "postgres", "-A", "trust", "-E", encoding,
+         "--locale=C", "--no-sync"},
+        "initdb");
 }
 
 postgres_server::postgres_server(as_standby, const postgres_server& primary, server_options options)
