@@ -47,16 +47,15 @@ apt_install() {
 }
 
 # Debian makes a database cluster named main as it installs the server, and starts it. Nobody asked for that
-# one here, so it isn't made; afterwards the setting is as Debian ships it.
+# one here, so it isn't made; afterwards the setting is as it was.
 install_postgres() {
-    local setting=/etc/postgresql-common/createcluster.conf
-    if is_installed postgresql-common; then
-        apt_install postgresql
+    local setting=/etc/postgresql-common/createcluster.conf status=0
+    is_installed postgresql-common || apt_install postgresql-common || return
+    if ! grep -q '^#create_main_cluster = true' "$setting"; then
+        apt_install postgresql # somebody has decided it already
         return
     fi
-    apt_install postgresql-common || return
     as_root sed -i 's/^#create_main_cluster = true/create_main_cluster = false/' "$setting"
-    local status=0
     apt_install postgresql || status=$?
     as_root sed -i 's/^create_main_cluster = false/#create_main_cluster = true/' "$setting"
     return "$status"

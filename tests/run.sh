@@ -45,8 +45,12 @@ has_node() {
     [ "$(node -p 'process.versions.node.split(".")[0] >= 18' 2>/dev/null)" = true ] && command -v npm >/dev/null
 }
 
-install_packages() {
-    local packages=("${BUILD_PACKAGES[@]}" boost ccache libgtest-dev python3)
+install_for_build() {
+    install_missing "${BUILD_PACKAGES[@]}" boost ccache libgtest-dev python3
+}
+
+install_for_tests() {
+    local packages=()
     if wants arch unit; then
         packages+=(python3-jsonschema)
     fi
@@ -302,17 +306,26 @@ if [ -n "$ahead" ]; then
 fi
 
 mkdir -p "$results"
-install_packages || { echo "tests/run.sh: could not install what is missing" >&2; exit 1; }
+install_failed() {
+    echo "tests/run.sh: could not install what is missing" >&2
+    exit 1
+}
+install_for_build || install_failed
+# The release build needs nothing of the rest, and dpkg keeps one core busy.
+install_for_tests >"$results/install.log" 2>&1 &
+installing=$!
 
 begun=$SECONDS
 if wants arch unit pg e2e chaos browser asan tsan; then
     build_release || true # the first tier says so once more, and fails
 fi
+built=$((SECONDS - begun))
+wait "$installing" || { cat "$results/install.log"; install_failed; }
 start_ahead "$@"
 
 passed=0
 failed=0
-summary=("$(printf '%-8s built in %d s' release "$((SECONDS - begun))")")
+summary=("$(printf '%-8s built in %d s' release "$built")")
 for tier in "$@"; do
     echo
     echo "== $tier"
