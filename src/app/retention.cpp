@@ -14,6 +14,8 @@ constexpr int rows_per_transaction = 1'000;
 /// A sweep may have to walk over much that consumers still need: it takes at most this part of the
 /// time.
 constexpr int rest_factor = 10;
+/// A sweep may also have taken long because this process or the server stood still.
+constexpr std::chrono::milliseconds longest_rest = 10min;
 
 /// Messages live at most a tenth longer than they should, or a minute.
 std::chrono::milliseconds interval_of(std::chrono::seconds keep) {
@@ -45,7 +47,8 @@ asio::awaitable<void> retention::run() {
         }
         const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
             std::chrono::steady_clock::now() - begun);
-        co_await wake_.wait_for(std::max(interval_of(rules_.keep), took * rest_factor));
+        co_await wake_.wait_for(
+            std::clamp(took * rest_factor, interval_of(rules_.keep), longest_rest));
     }
 }
 
