@@ -227,7 +227,7 @@ asio::awaitable<std::size_t> server::drain_shards(std::chrono::steady_clock::tim
 asio::awaitable<bool> server::ready() {
     const auto look = [this]() -> asio::awaitable<bool> {
         const base::tail_state state = tail_loop_.state();
-        co_return state.listening&& state.caught_up && !stopping_;
+        co_return !stopping_ && state.listening && state.caught_up;
     };
     co_return co_await run_on(context_, look());
 }
