@@ -303,6 +303,7 @@ void postgres_server::write_settings() {
          << "port = " << port_ << "\nunix_socket_directories = '" << folder_ << "'\n"
          << "fsync = " << flush << "\nfull_page_writes = " << flush << "\n"
          << "synchronous_commit = " << flush << "\n"
+         << "jit = off\n" // loading LLVM would be a tenth of what a server does here
          << "max_connections = 200\nshared_buffers = 64MB\nmax_wal_size = 512MB\n"
          << "log_min_messages = warning\nautovacuum_naptime = 5s\n";
     for (const auto& [key, value] : options_.settings) {
