@@ -167,7 +167,7 @@ void check_serving(loaded& from) {
         is_loopback(values.server.listen))
         return;
     refuse(from, "server.listen",
-           "others can reach " + config::quoted(values.server.listen) +
+           "others can reach " + in_quotes(values.server.listen) +
                ", and with auth.mode = \"none\" whoever does may read and publish everything: set "
                "auth.mode = \"token\" and a key, or listen on 127.0.0.1 behind something that "
                "decides who may connect, or set auth.insecure = true if that is meant so");

@@ -61,7 +61,7 @@ std::string check_algorithms(const std::vector<std::string>& algorithms) {
             known_algorithms.end())
             return "must hold names out of HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384 "
                    "and EdDSA; one is " +
-                   quoted(each);
+                   in_quotes(each);
     }
     return {};
 }

@@ -10,8 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 using type = value_type;
 
-constexpr std::int64_t KiB = 1024;
-
 const choices<auth_mode> modes{{"none", auth_mode::none}, {"token", auth_mode::token}};
 
 std::string set_audience(settings& to, const value& from) {

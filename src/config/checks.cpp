@@ -84,18 +84,18 @@ std::string check_listen(const std::string& listen) {
     const std::string_view text = listen;
     const auto colon = text.rfind(':');
     if (colon == text.npos)
-        return "must be \"host:port\", \"[v6]:port\" or \":port\", not " + quoted(listen);
+        return "must be \"host:port\", \"[v6]:port\" or \":port\", not " + in_quotes(listen);
     const auto host = text.substr(0, colon);
     const auto bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
     if (bracketed && !only(host.substr(1, host.size() - 2), ":.%_-"))
-        return "has no IPv6 address in its brackets: " + quoted(listen);
+        return "has no IPv6 address in its brackets: " + in_quotes(listen);
     if (!bracketed && host.find(':') != host.npos)
         return "needs brackets around an IPv6 address, e.g. \"[::1]:8080\"; it is " +
-               quoted(listen);
+               in_quotes(listen);
     if (!bracketed && !only(host, ".-_"))
-        return "has no host name or address before the port: " + quoted(listen);
+        return "has no host name or address before the port: " + in_quotes(listen);
     if (!is_port(text.substr(colon + 1)))
-        return "must end in a port from 0 to 65535; it is " + quoted(listen);
+        return "must end in a port from 0 to 65535; it is " + in_quotes(listen);
     return {};
 }
 
@@ -107,14 +107,14 @@ std::string check_origins(const std::vector<std::string>& origins) {
             return "must hold origins as browsers send them, scheme://host[:port] without a path "
                    "or a slash at the end, or scheme://*.domain for all hosts below a domain; one "
                    "is " +
-                   quoted(origin);
+                   in_quotes(origin);
     }
     return {};
 }
 
 std::string check_ciphers(const std::string& ciphers) {
     if (ciphers.empty() || !only(ciphers, "+-_!:@=."))
-        return "must be an OpenSSL cipher list, e.g. \"ECDHE+AESGCM\"; it is " + quoted(ciphers);
+        return "must be an OpenSSL cipher list, e.g. \"ECDHE+AESGCM\"; it is " + in_quotes(ciphers);
     return {};
 }
 
@@ -137,7 +137,7 @@ std::string check_networks(const std::vector<std::string>& networks) {
         if (!is_network(each))
             return "must hold addresses or networks such as \"192.0.2.1\", \"10.0.0.0/8\" or "
                    "\"2001:db8::/32\"; one is " +
-                   quoted(each);
+                   in_quotes(each);
     return {};
 }
 

@@ -11,10 +11,6 @@ namespace {
 using namespace std::chrono_literals;
 using type = value_type;
 
-constexpr std::int64_t KiB = 1024;
-constexpr std::int64_t MiB = 1024 * KiB;
-constexpr std::int64_t GiB = 1024 * MiB;
-
 const choices<log_level> levels{{"trace", log_level::trace},
                                 {"debug", log_level::debug},
                                 {"info", log_level::info},

@@ -10,9 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 using type = value_type;
 
-constexpr std::int64_t KiB = 1024;
-constexpr std::int64_t MiB = 1024 * KiB;
-
 constexpr std::array table{
     key{"limits", "trusted_proxies", type::list,
         "addresses or networks whose X-Forwarded-For and Forwarded are believed",

@@ -33,7 +33,7 @@ std::string_view type_of(const value& from) {
 std::string expected(std::string_view what, const value& from) {
     std::string wrong = "must be " + std::string(what) + ", not ";
     const auto* text = std::get_if<std::string>(&from);
-    return wrong + (text != nullptr ? quoted(*text) : std::string(type_of(from)));
+    return wrong + (text != nullptr ? in_quotes(*text) : std::string(type_of(from)));
 }
 
 std::optional<std::int64_t> whole_number(std::string_view text) {
@@ -265,7 +265,7 @@ std::string printable(std::string_view text, std::size_t longest) {
     return text.size() > longest ? safe + "..." : safe;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     // A connection string or a secret may end up under any key by mistake. Secrets for tokens have
     // 32 bytes and more; what belongs into settings and is as long as that is an address.
     constexpr std::size_t least_secret = 32;

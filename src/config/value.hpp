@@ -46,6 +46,11 @@ std::string set(std::vector<std::string>& to, const value& from);
 /// One string is a list of one, an empty one a list of none.
 std::string set_one_or_more(std::vector<std::string>& to, const value& from);
 std::string set(std::chrono::milliseconds& to, const value& from, duration_range range);
+
+constexpr std::int64_t KiB = 1024;
+constexpr std::int64_t MiB = 1024 * KiB;
+constexpr std::int64_t GiB = 1024 * MiB;
+
 /// "64KiB", "512", or an integer: bytes.
 std::string set_size(std::size_t& to, const value& from, integer_range range);
 /// Both ends of the range must fit T.
@@ -117,6 +122,6 @@ std::string printable(std::string_view text, std::size_t longest);
 
 /// A value in quotes, but not shown at all where it looks like it could hold a password or be a
 /// secret.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 } // namespace config

@@ -16,8 +16,6 @@ constexpr std::string_view may_call =
     "select has_function_privilege("
     "'queue.publish_as(text, text, uuid[], text[], json[], text[])', 'execute')";
 
-enum column { place, seq, is_new, is_equal };
-
 } // namespace
 
 /// The same SQLSTATE says that policies refuse a row, and that the function may not be called at
@@ -37,6 +35,7 @@ asio::awaitable<error> message_store::why_refused(error refusal) {
 asio::awaitable<outcome<std::vector<stored>>>
 message_store::publish_as(std::string_view role, std::string_view claims,
                           std::span<const publish_item> items) {
+    enum column { place, seq, is_new, is_equal };
     auto pending = prepare(items);
     if (!pending)
         co_return pending.error();

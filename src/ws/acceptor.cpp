@@ -1,9 +1,7 @@
 #include "ws/acceptor.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <charconv>
@@ -106,8 +104,7 @@ std::string acceptor::local_address() const {
 }
 
 asio::awaitable<boost::system::result<tcp_socket>> acceptor::accept(asio::io_context& target) {
-    auto [error, socket] = co_await impl_->listening.async_accept(
-        target.get_executor(), asio::as_tuple(asio::use_awaitable));
+    auto [error, socket] = co_await impl_->listening.async_accept(target.get_executor(), as_result);
     if (error)
         co_return error;
     error_code ignored; // the peer may be gone already; then the first read says so

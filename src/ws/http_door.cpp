@@ -6,8 +6,6 @@
 #include "ws/socket_impl.hpp"
 #include "ws/transport.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -24,8 +22,6 @@ namespace {
 
 namespace http = boost::beast::http;
 namespace websocket = boost::beast::websocket;
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 constexpr std::size_t max_body = 4 * 1024;
 constexpr std::size_t read_at_once = 4 * 1024;

@@ -2,12 +2,10 @@
 
 #include "ws/deadline.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -32,7 +30,6 @@ using asio::ip::tcp;
 using answer = boost::system::result<std::string, fetch_problem>;
 using tls_stream = ssl::stream<tcp_socket>;
 
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::uint32_t max_header = 16 * 1024;
 
 struct parsed_url {

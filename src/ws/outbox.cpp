@@ -2,10 +2,8 @@
 
 #include "ws/flush_turn.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -16,8 +14,6 @@
 
 namespace ws {
 namespace {
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 /// What one outbox may write before others get their turn.
 constexpr std::size_t turn_budget = 1024 * 1024;

@@ -48,8 +48,8 @@ public:
 private:
     std::string answer() {
         const std::lock_guard lock(mutex_);
-        return fails_ ? support::http_answer("", "503 Service Unavailable")
-                      : support::http_answer(keys_);
+        return fails_ ? support::http_answer_text("", "503 Service Unavailable")
+                      : support::http_answer_text(keys_);
     }
 
     std::mutex mutex_;

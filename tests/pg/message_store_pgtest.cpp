@@ -5,12 +5,6 @@ namespace {
 using namespace std::chrono_literals;
 using fate = pg::stored::fate;
 
-std::string uuid(int n) {
-    char text[37];
-    std::snprintf(text, sizeof text, "00000000-0000-4000-8000-%012x", n);
-    return text;
-}
-
 class message_store_test : public store_test {
 protected:
     void SetUp() override { opt_in(); }

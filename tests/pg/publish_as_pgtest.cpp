@@ -8,12 +8,6 @@ namespace {
 using namespace std::chrono_literals;
 using fate = pg::stored::fate;
 
-std::string uuid(int n) {
-    char text[37];
-    std::snprintf(text, sizeof text, "00000000-0000-4000-8000-%012x", n);
-    return text;
-}
-
 constexpr const char* ann = R"({"sub":"ann","role":"web"})";
 constexpr const char* bob = R"({"sub":"bob","role":"web"})";
 

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/pg/publish_sql.hpp"
 #include "tests/pg/roles.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
@@ -23,12 +24,6 @@ using namespace support;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr const char* publish_sql =
-    "insert into queue.message (id, channel, data, seq) "
-    "select m.id, m.channel, m.data, nextval('queue.message_seq') "
-    "from unnest($1::uuid[], $2::text[], $3::json[]) as m (id, channel, data) "
-    "on conflict (id) do nothing returning id, seq";
 
 std::string make_id(unsigned writer, unsigned number) {
     char text[40];

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "tests/pg/publish_sql.hpp"
 #include "tests/pg/roles.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
@@ -13,12 +14,6 @@ using namespace support;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr const char* publish_sql =
-    "insert into queue.message (id, channel, data, seq) "
-    "select m.id, m.channel, m.data, nextval('queue.message_seq') "
-    "from unnest($1::uuid[], $2::text[], $3::json[]) as m (id, channel, data) "
-    "on conflict (id) do nothing returning id, seq";
 
 // "42501" is insufficient_privilege.
 std::string state_of(connection& conn, const std::string& sql) {

@@ -8,9 +8,17 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+/// The nth of ids that are all different.
+inline std::string uuid(int n) {
+    char text[37];
+    std::snprintf(text, sizeof text, "00000000-0000-4000-8000-%012x", n);
+    return text;
+}
 
 /// A database of its own, a connection of the daemon's kind to it, and the store over that.
 class store_test : public testing::Test {

@@ -106,8 +106,8 @@ int https_server::requests() const {
     return impl_->requests();
 }
 
-std::string http_answer(const std::string& body, const std::string& status,
-                        const std::string& more_header) {
+std::string http_answer_text(const std::string& body, const std::string& status,
+                             const std::string& more_header) {
     return "HTTP/1.1 " + status + "\r\nContent-Type: application/json\r\n" + more_header +
            "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }

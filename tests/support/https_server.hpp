@@ -31,7 +31,7 @@ private:
 };
 
 /// A whole answer, with its length.
-std::string http_answer(const std::string& body, const std::string& status = "200 OK",
-                        const std::string& more_header = "");
+std::string http_answer_text(const std::string& body, const std::string& status = "200 OK",
+                             const std::string& more_header = "");
 
 } // namespace support

@@ -15,7 +15,7 @@
 namespace {
 
 using namespace std::chrono_literals;
-using support::http_answer;
+using support::http_answer_text;
 using support::https_server;
 
 const support::certificate& shown() {
@@ -62,7 +62,7 @@ TEST(HttpsGet, GivesTheBody) {
     std::string asked;
     const https_server server(shown(), [&](const std::string& request) {
         asked = request;
-        return http_answer("{\"keys\":[]}");
+        return http_answer_text("{\"keys\":[]}");
     });
     const got result = fetch(server.url("/a/keys?of=us"));
     EXPECT_EQ(result.body, "{\"keys\":[]}") << result.problem;
@@ -82,12 +82,12 @@ TEST(HttpsGet, TakesChunksAndEndsWithTheConnection) {
 }
 
 TEST(HttpsGet, ANameIsAskedForAndCheckedAgainstTheCertificate) {
-    const https_server server(shown(), [](const auto&) { return http_answer("x"); });
+    const https_server server(shown(), [](const auto&) { return http_answer_text("x"); });
     EXPECT_EQ(fetch(server.url("/", "localhost")).body, "x");
 }
 
 TEST(HttpsGet, OnlyACertificateThatIsTrustedAndOfTheHostWillDo) {
-    const https_server server(shown(), [](const auto&) { return http_answer("x"); });
+    const https_server server(shown(), [](const auto&) { return http_answer_text("x"); });
     ws::https_request request;
     request.url = server.url();
     request.certificate_authorities = support::make_certificate("somebody else").pem;
@@ -101,7 +101,7 @@ TEST(HttpsGet, OnlyACertificateThatIsTrustedAndOfTheHostWillDo) {
 
 TEST(HttpsGet, ACertificateOfAnotherHostIsRefused) {
     const auto other = support::make_certificate("keys", nullptr, {}, 3600, "DNS:example.com");
-    const https_server server(other, [](const auto&) { return http_answer("x"); });
+    const https_server server(other, [](const auto&) { return http_answer_text("x"); });
     for (const auto* host : {"127.0.0.1", "localhost"}) {
         ws::https_request request;
         request.url = server.url("/", host);
@@ -113,9 +113,9 @@ TEST(HttpsGet, ACertificateOfAnotherHostIsRefused) {
 }
 
 TEST(HttpsGet, SaysWhatIsWrongWithAnAnswer) {
-    EXPECT_EQ(problem_with(http_answer("", "404 Not Found")), "127.0.0.1 answers with 404");
-    EXPECT_EQ(problem_with(http_answer("", "500 Oh")), "127.0.0.1 answers with 500");
-    EXPECT_EQ(problem_with(http_answer("", "302 Found", "Location: https://127.0.0.1/x\r\n")),
+    EXPECT_EQ(problem_with(http_answer_text("", "404 Not Found")), "127.0.0.1 answers with 404");
+    EXPECT_EQ(problem_with(http_answer_text("", "500 Oh")), "127.0.0.1 answers with 500");
+    EXPECT_EQ(problem_with(http_answer_text("", "302 Found", "Location: https://127.0.0.1/x\r\n")),
               "127.0.0.1 answers with a redirect (302), which is not followed: name the place "
               "itself");
     const std::string broken = "the answer of 127.0.0.1 is broken: ";
@@ -127,12 +127,12 @@ TEST(HttpsGet, SaysWhatIsWrongWithAnAnswer) {
 TEST(HttpsGet, AnAnswerHasALimit) {
     const std::string much(256 * 1024 + 1, 'x');
     const std::string too_large = "the answer of 127.0.0.1 is larger than 256 KiB";
-    EXPECT_EQ(problem_with(http_answer(much)), too_large);
+    EXPECT_EQ(problem_with(http_answer_text(much)), too_large);
     EXPECT_EQ(problem_with("HTTP/1.1 200 OK\r\n\r\n" + much), too_large);
     const std::string header = "X-Much: " + std::string(20'000, 'x') + "\r\n";
-    EXPECT_NE(problem_with(http_answer("x", "200 OK", header)), "");
+    EXPECT_NE(problem_with(http_answer_text("x", "200 OK", header)), "");
     const std::string all = much.substr(1);
-    const https_server server(shown(), [&](const auto&) { return http_answer(all); });
+    const https_server server(shown(), [&](const auto&) { return http_answer_text(all); });
     EXPECT_EQ(fetch(server.url()).body.size(), all.size());
 }
 
@@ -150,7 +150,7 @@ TEST(HttpsGet, DoesNotWaitForEver) {
 TEST(HttpsGet, NobodyThere) {
     std::string url;
     {
-        const https_server server(shown(), [](const auto&) { return http_answer("x"); });
+        const https_server server(shown(), [](const auto&) { return http_answer_text("x"); });
         url = server.url();
     }
     EXPECT_NE(fetch(url).problem.find("no connection to 127.0.0.1"), std::string::npos)

@@ -9,7 +9,7 @@ using config_test::load;
 const config_test::variables tokens{{"PGHERALD_AUTH_MODE", "token"},
                                     {"PGHERALD_AUTH_SECRET", std::string(32, 'x')}};
 
-std::string problems(std::string_view toml) {
+std::string problems_of(std::string_view toml) {
     return config_test::problems(toml, tokens);
 }
 
@@ -53,14 +53,14 @@ TEST(channel, rules_may_stand_in_one_line) {
 }
 
 TEST(channel, problems_name_it_and_the_line) {
-    EXPECT_EQ(problems("[[channel]]\n"
-                       "pattern = 1\n"
-                       "subscribe = \"all\"\n"
-                       "[[channel]]\n"
-                       "patern = \"a\"\n"
-                       "publish = [\"anyone\"]\n"
-                       "something = 1\n"
-                       "[channel.deeper]\n"),
+    EXPECT_EQ(problems_of("[[channel]]\n"
+                          "pattern = 1\n"
+                          "subscribe = \"all\"\n"
+                          "[[channel]]\n"
+                          "patern = \"a\"\n"
+                          "publish = [\"anyone\"]\n"
+                          "something = 1\n"
+                          "[channel.deeper]\n"),
               "test.toml:2: channel.pattern: must be a string, not an integer\n"
               "test.toml:3: channel.subscribe: must be one of \"anyone\", \"token\", \"claim\", "
               "\"nobody\", not \"all\"\n"
@@ -78,20 +78,20 @@ TEST(channel, problems_name_it_and_the_line) {
 TEST(channel, is_written_with_two_brackets) {
     const std::string written =
         "test.toml:1: channel: holds rules: write [[channel]], with two brackets, once for each\n";
-    EXPECT_EQ(problems("[channel]\npattern = 'a'"), written);
-    EXPECT_EQ(problems("channel.pattern = 'a'"), written);
-    EXPECT_EQ(problems("channel = 'a'"), written);
-    EXPECT_EQ(problems("channel = []"), written);
-    EXPECT_EQ(problems("channel = [{pattern = 'a'}, 1]"), written);
-    EXPECT_EQ(problems("[[chanel]]\npattern = 'a'\n[[chanel]]"),
+    EXPECT_EQ(problems_of("[channel]\npattern = 'a'"), written);
+    EXPECT_EQ(problems_of("channel.pattern = 'a'"), written);
+    EXPECT_EQ(problems_of("channel = 'a'"), written);
+    EXPECT_EQ(problems_of("channel = []"), written);
+    EXPECT_EQ(problems_of("channel = [{pattern = 'a'}, 1]"), written);
+    EXPECT_EQ(problems_of("[[chanel]]\npattern = 'a'\n[[chanel]]"),
               "test.toml:1: chanel: is no section; did you mean [[channel]]?\n");
-    EXPECT_EQ(problems("[chanels]"),
+    EXPECT_EQ(problems_of("[chanels]"),
               "test.toml:1: chanels: is no section; did you mean [[channel]]?\n");
 }
 
 TEST(channel, patterns_are_channel_names_with_wildcards) {
     const auto pattern = [](const std::string& text) {
-        return problems("[[channel]]\npattern = \"" + text + "\"");
+        return problems_of("[[channel]]\npattern = \"" + text + "\"");
     };
     for (const auto& right : {std::string("a"), std::string(255, 'x'), std::string("{sub}*"),
                               std::string("with space \u00fc \\\" \U0001f600")})
@@ -106,15 +106,15 @@ TEST(channel, a_thousand_rules_are_enough) {
     std::string rules;
     for (int i = 0; i < 1000; ++i)
         rules += "[[channel]]\npattern = \"" + std::to_string(i) + "\"\n";
-    EXPECT_EQ(problems(rules), "");
-    EXPECT_EQ(problems(rules + "[[channel]]\n[[channel]]\n"),
+    EXPECT_EQ(problems_of(rules), "");
+    EXPECT_EQ(problems_of(rules + "[[channel]]\n[[channel]]\n"),
               "test.toml:2001: channel: is one rule too many: there may be 1000\n");
 }
 
 // Written so by who wants one rule for subscribe and one for publish: the second would never count.
 TEST(channel, a_pattern_stands_once) {
-    EXPECT_EQ(problems("[[channel]]\npattern = 'a'\nsubscribe = 'anyone'\n"
-                       "[[channel]]\npattern = 'a'\npublish = 'token'\n"),
+    EXPECT_EQ(problems_of("[[channel]]\npattern = 'a'\nsubscribe = 'anyone'\n"
+                          "[[channel]]\npattern = 'a'\npublish = 'token'\n"),
               "test.toml:4: channel.pattern: stands in the rule at test.toml:1 already, and the "
               "first rule that matches decides: put both in one\n");
 }
@@ -123,7 +123,7 @@ TEST(channel, a_rule_that_nobody_can_meet_is_a_problem) {
     const std::string rules =
         "[[channel]]\npattern = 'a'\nsubscribe = 'token'\npublish = 'claim'\n"
         "[[channel]]\npattern = 'b'\nsubscribe = 'anyone'\npublish = 'nobody'";
-    EXPECT_EQ(problems(rules), "");
+    EXPECT_EQ(problems_of(rules), "");
     EXPECT_EQ(config_test::problems(rules),
               "test.toml:1: channel.subscribe: is \"token\", which nobody can meet: with auth.mode "
               "= \"none\" there are no tokens\n"

@@ -8,16 +8,14 @@
 
 namespace {
 
+using config_test::nothing;
+
 std::string content_of(const std::string& name) {
     std::ifstream file(std::string(PGHERALD_SOURCE_DIR) + '/' + name);
     EXPECT_TRUE(file) << name;
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();
-}
-
-std::optional<std::string> nothing(std::string_view) {
-    return std::nullopt;
 }
 
 /// "section.key" -> its value's text, by the lines of a TOML file.

@@ -5,10 +5,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using config_test::folder;
-
-std::optional<std::string> nothing(std::string_view) {
-    return std::nullopt;
-}
+using config_test::nothing;
 
 config::loaded with_dsn_file(const fs::path& path) {
     return config::load("postgres.dsn_file = '" + path.string() + "'", "test.toml", nothing);

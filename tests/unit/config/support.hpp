@@ -24,6 +24,11 @@ inline config::environment environment_of(variables set) {
     };
 }
 
+/// An environment where nothing is set.
+inline std::optional<std::string> nothing(std::string_view) {
+    return std::nullopt;
+}
+
 inline config::loaded load(std::string_view toml, variables set = {}) {
     return config::load(toml, "test.toml", environment_of(std::move(set)));
 }

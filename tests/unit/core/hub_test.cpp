@@ -8,7 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/core/frames.hpp"
+
 namespace {
+
+using core_test::frame;
 
 struct recorder final : core::subscriber {
     void offer(const base::frame_run& run) override {
@@ -20,10 +24,6 @@ struct recorder final : core::subscriber {
     std::vector<base::seq> seen;
     base::seq removed_upto = 0;
 };
-
-base::frame_ptr frame(std::string channel, base::seq seq) {
-    return std::make_shared<base::frame>("x", 0, std::move(channel), seq);
-}
 
 void fan_out(const core::hub& hub, const std::vector<base::frame_ptr>& frames) {
     for (core::subscriber* const who : hub.on(frames.front()->channel())) {

@@ -6,13 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/core/frames.hpp"
+
 namespace {
 
 using core::subscription;
-
-base::frame_ptr frame(std::string channel, base::seq seq, std::size_t bytes = 10) {
-    return std::make_shared<base::frame>(std::string(bytes, 'x'), 0, std::move(channel), seq);
-}
+using core_test::frame;
 
 /// After what the page is that it asks for; nothing where it asks for none.
 std::optional<base::seq> page_after(const subscription::step& step) {

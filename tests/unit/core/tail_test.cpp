@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/core/frames.hpp"
+
 namespace {
 
-base::frame_ptr frame(std::string channel, base::seq seq, std::size_t bytes) {
-    return std::make_shared<base::frame>(std::string(bytes, 'x'), 0, std::move(channel), seq);
-}
+using core_test::frame;
 
 TEST(Tail, ForgetsTheOldestBeyondItsBytes) {
     core::tail tail(1'000);
