@@ -245,14 +245,15 @@ fuzz_tier() {
 }
 
 prepare_tidy() {
-    # clang-tidy needs the command lines of its own compiler; GCC's have flags it doesn't know.
+    # clang-tidy needs the command lines of its own compiler; GCC's have flags it doesn't know. Several files
+    # as one: most of what it walks are headers, and so once instead of eight times.
     configure dev -B build/tidy -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_C_COMPILER=clang-14 \
-        -D PGHERALD_TESTS=OFF -D CMAKE_DISABLE_PRECOMPILE_HEADERS=ON ||
+        -D PGHERALD_TESTS=OFF -D CMAKE_DISABLE_PRECOMPILE_HEADERS=ON -D CMAKE_UNITY_BUILD=ON ||
         return
     local scripts
     mapfile -t scripts < <(find .ci deploy tests -name node_modules -prune -o -type f \( -name '*.sh' -o -path '.ci/run' \) -print)
     shellcheck -x -S warning "${scripts[@]}" || return
-    run-clang-tidy-14 -quiet -p build/tidy -j "$(build_jobs)" "^$root/src/" 2>/dev/null
+    run-clang-tidy-14 -quiet -p build/tidy -j "$(build_jobs)" "^$root/(src|build/tidy/src/CMakeFiles/pgherald(_[a-z]+)?\.dir)/" 2>/dev/null
 }
 
 tidy_tier() {
