@@ -1,5 +1,6 @@
 #include "pg/connection_impl.hpp"
 
+#include "core/uuid.hpp"
 #include "pg/parameter_list.hpp"
 
 #include <boost/asio/redirect_error.hpp>
@@ -63,6 +64,7 @@ connection::impl::impl(asio::io_context& context, pgconn_ptr raw, connect_option
       timer_(context),
       options_(std::move(options)),
       raw_(std::move(raw)),
+      statement_prefix_(core::make_uuid() + '_'),
       backend_pid_(PQbackendPID(raw_.get())),
       server_version_(PQserverVersion(raw_.get())) {
     PQsetNoticeReceiver(raw_.get(), &impl::on_notice, this);
@@ -203,7 +205,7 @@ asio::awaitable<outcome<result>> connection::impl::query(std::string_view statem
         std::string name = known != prepared_.end() ? known->second : "";
         std::optional<error> failure;
         if (name.empty()) {
-            name = "s" + std::to_string(++statements_);
+            name = statement_prefix_ + std::to_string(++statements_);
             const std::string text(statement);
             auto made =
                 co_await answer(PQsendPrepare(raw_.get(), name.c_str(), text.c_str(), 0, nullptr));
@@ -220,8 +222,8 @@ asio::awaitable<outcome<result>> connection::impl::query(std::string_view statem
                 co_return answered;
             failure = answered.error();
         }
-        // 26000, 42P05: our statement is gone, or another's is there under its name: behind a
-        // transaction pooler each query may meet another session. 0A000: the table was altered.
+        // 26000, 42P05: our statement isn't there, or is there already: behind a transaction pooler
+        // each query may meet another session. 0A000: the table was altered.
         pooled_ = failure->sqlstate == "26000" || failure->sqlstate == "42P05";
         const bool stale = failure->sqlstate == "0A000" && prepared_.erase(statement) > 0;
         if (failure->what == error::kind::lost || !(pooled_ || stale))

@@ -52,6 +52,9 @@ private:
     asio::steady_timer timer_;
     connect_options options_;
     pgconn_ptr raw_; ///< null once closed
+    /// Behind a pooler one session serves several connections, and a name of theirs must not find
+    /// another one's statement.
+    std::string statement_prefix_;
     int backend_pid_;
     int server_version_;
     std::string farewell_;       ///< the server's notice of hanging up, seen nowhere else

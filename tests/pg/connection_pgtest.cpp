@@ -288,6 +288,17 @@ TEST_F(connection_test, a_prepared_statement_survives_an_altered_table) {
     }
 }
 
+// Behind a transaction pooler they may meet in one session: a name must not run another's
+// statement.
+TEST_F(connection_test, connections_name_their_statements_differently) {
+    constexpr std::string_view names = "select string_agg(name, ',') from pg_prepared_statements";
+    auto one = open();
+    auto two = open();
+    const std::string of_one = value(one, names);
+    EXPECT_FALSE(of_one.empty());
+    EXPECT_NE(of_one, value(two, names));
+}
+
 // What a transaction pooler does: the next query meets a session that never prepared it.
 TEST_F(connection_test, a_prepared_statement_that_is_gone_is_run_unprepared) {
     auto connection = open();
