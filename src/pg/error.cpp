@@ -13,9 +13,10 @@ bool in_class(const std::string& sqlstate, std::string_view of) {
 } // namespace
 
 bool error::is_data() const {
-    // P0001 is what a trigger of the owner's raises to refuse a row; 54001 is JSON nested too deep.
+    // P0001 is what a trigger of the owner's raises to refuse a row; 54000 is a value that is too
+    // large for an index, 54001 JSON nested too deep.
     return in_class(sqlstate, "22") || in_class(sqlstate, "23") || sqlstate == "P0001" ||
-           sqlstate == "54001";
+           (in_class(sqlstate, "54") && !of_notify);
 }
 
 bool error::is_permission() const {
@@ -40,12 +41,12 @@ bool error::is_read_only() const {
 }
 
 bool error::is_transient() const {
-    // 54000 at COMMIT: the server's queue of notifications is full.
     for (const char* of : {"08", "40", "53", "57"}) {
         if (in_class(sqlstate, of))
             return true;
     }
-    return sqlstate == "55P03" || sqlstate == "54000";
+    // 54000 of NOTIFY: the server's queue of notifications is full.
+    return sqlstate == "55P03" || (sqlstate == "54000" && of_notify);
 }
 
 void throw_exception_from_error(const error& error, const boost::source_location&) {

@@ -14,16 +14,17 @@ struct error {
         refused, ///< the server said no (sqlstate), nothing was done
     };
     kind what = kind::lost;
-    std::string sqlstate; ///< five characters, or empty when unknown
-    std::string message;  ///< the server's or libpq's text, one line, without secrets
+    std::string sqlstate;   ///< five characters, or empty when unknown
+    std::string message;    ///< the server's or libpq's text, one line, without secrets
+    bool of_notify = false; ///< it came from NOTIFY, not from storing the row
 
     /// What kind of "no" it is, by SQLSTATE class.
-    bool is_data() const;       ///< 22xxx, 23xxx, P0001, 54001: this row can't be stored
+    bool is_data() const;       ///< 22xxx, 23xxx, P0001, other 54xxx: this row can't be stored
     bool is_permission() const; ///< 42501
     bool is_role() const;       ///< 0P000: the role to act as isn't fit for it at all
     bool is_schema() const;     ///< 42P01, 42703, 42883, 3F000, ...: the schema is missing or older
     bool is_read_only() const;  ///< 25006: a standby
-    bool is_transient() const;  ///< 08xxx, 40xxx, 53xxx, 54000, 55P03, 57xxx: may work later
+    bool is_transient() const;  ///< 08xxx, 40xxx, 53xxx, 55P03, 57xxx, 54000 of NOTIFY: may pass
 };
 
 template <typename T>

@@ -71,7 +71,8 @@ error error_of(const PGresult* raw) {
     const bool fatal = severity == "FATAL" || severity == "PANIC";
     return {fatal ? error::kind::lost : error::kind::refused,
             std::string(field(raw, PG_DIAG_SQLSTATE)),
-            one_line(primary.empty() ? std::string_view(PQresultErrorMessage(raw)) : primary)};
+            one_line(primary.empty() ? std::string_view(PQresultErrorMessage(raw)) : primary),
+            field(raw, PG_DIAG_SOURCE_FILE) == "async.c"}; // nothing else tells it, in any language
 }
 
 } // namespace pg

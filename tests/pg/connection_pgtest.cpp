@@ -548,6 +548,14 @@ TEST_F(connection_test, identifiers_are_quoted) {
     EXPECT_FALSE(connection.quoted_identifier("bad \xff utf-8"));
 }
 
+TEST_F(connection_test, what_notify_refuses_is_told_from_what_a_row_is_like) {
+    auto connection = open();
+    const auto refused = query(connection, "select pg_notify('c', repeat('x', 8000))");
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().of_notify);
+    EXPECT_FALSE(query(connection, "select 1/0").error().of_notify);
+}
+
 TEST(pg_error, kinds_follow_the_sqlstate) {
     const auto of = [](const char* sqlstate) {
         return pg::error{pg::error::kind::refused, sqlstate, ""};
@@ -562,6 +570,9 @@ TEST(pg_error, kinds_follow_the_sqlstate) {
     EXPECT_TRUE(of("40001").is_transient());
     EXPECT_TRUE(of("57014").is_transient());
     EXPECT_TRUE(of("55P03").is_transient());
+    EXPECT_TRUE(of("54000").is_data()) << "too large for an index";
+    const pg::error queue_full{pg::error::kind::refused, "54000", "", true};
+    EXPECT_TRUE(queue_full.is_transient() && !queue_full.is_data());
     const auto unknown = of("");
     EXPECT_FALSE(unknown.is_data() || unknown.is_permission() || unknown.is_schema() ||
                  unknown.is_read_only() || unknown.is_transient());
