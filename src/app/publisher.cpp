@@ -13,6 +13,10 @@ namespace {
 /// How long a publish may wait for Postgres to come back before its client is told.
 constexpr std::chrono::seconds patience{5};
 
+/// How many connections a publish may break before it is taken for the reason (a trigger that
+/// crashes the server, say) and not sent any more.
+constexpr unsigned most_broken = 3;
+
 using clock = std::chrono::steady_clock;
 
 } // namespace
@@ -50,6 +54,7 @@ void publisher::submit(std::vector<publish_request> requests) {
 
 asio::awaitable<void> publisher::run() {
     while (!stopping_) {
+        refuse_breakers();
         const bool open = co_await ensure_open();
         if (!open) {
             refuse_expired();
@@ -135,7 +140,7 @@ asio::awaitable<void> publisher::publish_batch(batch items) {
     if (why.what == pg::error::kind::lost) {
         // It may be committed: sent again under the same ids, what is there already is found.
         for (publish_request& item : items) {
-            item.in_doubt = true;
+            ++item.broken;
         }
         in_doubt_ = std::move(items);
         if (!stopping_) {
@@ -205,7 +210,7 @@ void publisher::answer(batch& items, const std::vector<pg::stored>& fates) {
         ok.id = item.id;
         ok.seq = fate.seq;
         // One of our own, sent again after the connection broke, is no duplicate to its client.
-        ok.duplicate = fate.what == pg::stored::fate::duplicate && !item.in_doubt;
+        ok.duplicate = fate.what == pg::stored::fate::duplicate && item.broken == 0;
         settle(std::move(item), std::move(ok));
     }
 }
@@ -217,14 +222,10 @@ void publisher::refuse(batch& items, const base::failure& failure) {
     flush_receipts();
 }
 
-void publisher::refuse_expired() {
-    const auto oldest = clock::now() - patience;
-    const auto expired = [&](const publish_request& item) {
-        return item.arrived < oldest || draining_;
-    };
+void publisher::refuse_in_doubt(const std::function<bool(const publish_request&)>& which) {
     batch doubtful;
     std::erase_if(in_doubt_, [&](publish_request& item) {
-        if (!expired(item)) {
+        if (!which(item)) {
             return false;
         }
         doubtful.push_back(std::move(item));
@@ -233,6 +234,19 @@ void publisher::refuse_expired() {
     refuse(doubtful, {base::errc::unavailable,
                       "the database went away while storing this message, it may or may not be "
                       "stored; send it again with the same id to find out"});
+}
+
+/// Those that come behind them must not wait for ever.
+void publisher::refuse_breakers() {
+    refuse_in_doubt([](const publish_request& item) { return item.broken >= most_broken; });
+}
+
+void publisher::refuse_expired() {
+    const auto oldest = clock::now() - patience;
+    const auto expired = [&](const publish_request& item) {
+        return item.arrived < oldest || draining_;
+    };
+    refuse_in_doubt(expired);
     batch waiting = queue_.take_while(expired);
     refuse(waiting, {base::errc::unavailable, "the database is away; send it again"});
 }

@@ -39,7 +39,7 @@ struct publish_request {
     std::weak_ptr<session> from;
     std::size_t shard = 0; ///< whose thread `from` lives on
     std::chrono::steady_clock::time_point arrived;
-    bool in_doubt = false; ///< sent once on a connection that broke before the answer
+    unsigned broken = 0; ///< how often it was sent on a connection that broke before the answer
 };
 
 /// What became of it.
@@ -82,7 +82,9 @@ private:
     void report(const pg::error& role_problem);
     void answer(batch& items, const std::vector<pg::stored>& fates);
     void refuse(batch& items, const base::failure& failure);
+    void refuse_breakers();
     void refuse_expired();
+    void refuse_in_doubt(const std::function<bool(const publish_request&)>& which);
     void settle(publish_request&& request, base::outcome<wire::ok> answer);
     void flush_receipts();
 

@@ -100,6 +100,36 @@ TEST_F(Publish, AnUnforeseenAnswerOfTheDatabaseIsInternal) {
     client.call(publish("2", "1"), "ok");
 }
 
+TEST_F(Publish, OneThatBreaksEachConnectionIsGivenUp) {
+    db.exec("create function crash() returns trigger language plpgsql as "
+            "$$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;"
+            "create trigger crash before insert on queue.message for each row "
+            "when (new.channel = 'poison') execute function crash()");
+    client.socket.send(publish("1", "1", "", "poison"));
+    const auto given_up = client.next("error", std::chrono::seconds(60));
+    EXPECT_EQ(given_up.at("ref"), "1");
+    EXPECT_EQ(given_up.at("code"), "unavailable");
+    EXPECT_EQ(client.call(publish("2", "1"), "ok").at("ref"), "2") << "nobody waits behind it";
+}
+
+TEST_F(Publish, AValueTooLargeForAnIndexFailsAlone) {
+    db.exec("create index on queue.message ((data ->> 'k'))");
+    client.socket.send(publish("1", "{\"k\":1}"));
+    std::string noise; // what can't be compressed
+    for (unsigned seed = 1, i = 0; i < 12'000; ++i) {
+        seed = seed * 1'103'515'245 + 12'345;
+        noise += static_cast<char>('a' + (seed >> 16) % 26);
+    }
+    client.socket.send(publish("2", "{\"k\":\"" + noise + "\"}"));
+    client.socket.send(publish("3", "{\"k\":3}"));
+    for (const std::string ref : {"1", "2", "3"}) {
+        const auto answer = client.next();
+        EXPECT_EQ(answer.at("ref"), ref);
+        EXPECT_EQ(answer.type(), ref == "2" ? "error" : "ok") << *answer.text;
+        EXPECT_EQ(ref == "2" ? answer.at("code") : "invalid_data", "invalid_data");
+    }
+}
+
 TEST_F(Publish, WithoutPermissionItIsForbidden) {
     db.exec("create function no_entry() returns trigger language plpgsql as "
             "$$ begin raise exception 'no' using errcode = '42501'; end $$;"
