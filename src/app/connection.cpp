@@ -160,10 +160,21 @@ asio::awaitable<ws::http_response> check_token(arrival& from) {
 
 void check_origin(arrival& from) {
     const ws::http_request& request = from.request;
-    if (request.has_origin &&
-        !core::origin_allowed(request.origin, request.host, from.shard.policy()->allowed_origins)) {
+    const policy& policy = *from.shard.policy();
+    if (!request.has_origin) {
+        return;
+    }
+    std::string logged;
+    if (!core::origin_allowed(request.origin, request.host, policy.allowed_origins)) {
+        logged = "origin " + request.origin;
+    } else if (policy.only_local_pages && !core::is_this_machine(request.host)) {
+        logged = "origin " + request.origin +
+                 ", whose name anybody may have made; where it is yours, list it in "
+                 "websocket.allowed_origins";
+    }
+    if (!logged.empty()) {
         const auto told = wire::reason_of(wire::close_code::refused);
-        refuse_by_close(from, wire::close_code::refused, told, 403, "origin " + request.origin);
+        refuse_by_close(from, wire::close_code::refused, told, 403, std::move(logged));
     }
 }
 

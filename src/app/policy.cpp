@@ -1,5 +1,6 @@
 #include "app/policy.hpp"
 
+#include "config/checks.hpp"
 #include "json/reader.hpp"
 
 #include <algorithm>
@@ -117,6 +118,8 @@ policy_ptr make_policy(const config::settings& settings, auth::key_set keys) {
     made->trusted_proxies = networks_of(settings.limits.trusted_proxies);
     made->exempt = networks_of(settings.limits.exempt_addresses);
     made->allowed_origins = settings.websocket.allowed_origins;
+    made->only_local_pages = !made->needs_tokens && made->allowed_origins.empty() &&
+                             config::is_loopback(settings.server.listen);
     made->console = settings.server.console;
     return made;
 }

@@ -30,6 +30,7 @@ struct policy {
     std::vector<core::network> trusted_proxies;
     std::vector<core::network> exempt;
     std::vector<std::string> allowed_origins;
+    bool only_local_pages = false; ///< no tokens, no origins listed, and others can't reach us
     bool console = true;
 };
 using policy_ptr = std::shared_ptr<const policy>;

@@ -1,6 +1,9 @@
 #include "core/origin.hpp"
 
+#include "core/network.hpp"
+
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace core {
@@ -53,6 +56,20 @@ bool origin_allowed(std::string_view origin, std::string_view host,
                          without_suffix(host, ":443"));
     }
     return false;
+}
+
+bool is_this_machine(std::string_view host) {
+    const bool in_brackets = host.starts_with('[');
+    const auto end = in_brackets ? host.find(']') : host.find(':');
+    const auto name = host.substr(in_brackets ? 1 : 0, end - (in_brackets ? 1 : 0));
+    constexpr std::string_view below = ".localhost";
+    if (same_text(name, below.substr(1)) ||
+        (name.size() > below.size() && same_text(name.substr(name.size() - below.size()), below))) {
+        return true;
+    }
+    static const std::array loopback = {*network::parse("127.0.0.0/8"), *network::parse("::1")};
+    const auto address = parse_address(name);
+    return address && any_contains(loopback, *address);
 }
 
 } // namespace core

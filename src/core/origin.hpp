@@ -13,4 +13,9 @@ namespace core {
 bool origin_allowed(std::string_view origin, std::string_view host,
                     std::span<const std::string> allowed);
 
+/// Whether `host`, as a request's header names it, can be no other machine: localhost or a name
+/// below it, or a loopback address. Any other name may be made to point here by whoever owns it, and
+/// a page of his is then a page of the daemon's own host (DNS rebinding).
+bool is_this_machine(std::string_view host);
+
 } // namespace core

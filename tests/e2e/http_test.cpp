@@ -104,6 +104,23 @@ TEST_F(Http, APageOfAnotherOriginIsRefused) {
     EXPECT_EQ(same.call(R"({"type":"ping"})").type(), "ok");
 }
 
+// A page of evil.example whose name was made to point here: its origin is that of its request.
+TEST_F(Http, ANameThatPointsHereIsNoPageOfOurs) {
+    const auto handshake = [this](const std::string& host) {
+        support::raw_client raw("127.0.0.1", static_cast<std::uint16_t>(daemon.port()));
+        raw.write(
+            "GET /ws HTTP/1.1\r\nHost: " + host + "\r\nOrigin: http://" + host +
+            "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+        raw.read_until("\r\n\r\n");
+        const std::string first = raw.read_exactly(1);
+        return first == "\x88" ? "closed" : "welcomed";
+    };
+    EXPECT_EQ(handshake("evil.example:8080"), "closed");
+    EXPECT_TRUE(daemon.says("websocket.allowed_origins"));
+    EXPECT_EQ(handshake("localhost:8080"), "welcomed");
+}
+
 TEST(HttpOrigins, ListedOriginsAreAllowed) {
     support::database db;
     support::daemon daemon(

@@ -82,6 +82,16 @@ TEST(Origin, AListIsExact) {
     EXPECT_FALSE(core::origin_allowed("null", "api.example", allowed));
 }
 
+TEST(Origin, OnlySomeNamesCanBeNoOtherMachine) {
+    for (const char* host : {"localhost", "LOCALHOST:8080", "app.localhost:8080", "127.0.0.1:8080",
+                             "127.1.2.3", "[::1]:8080", "[::ffff:127.0.0.1]:80"})
+        EXPECT_TRUE(core::is_this_machine(host)) << host;
+    for (const char* host :
+         {"", "evil.example:8080", "localhost.evil.example", "notlocalhost", ".localhost",
+          "127.0.0.1.evil.example", "192.168.0.1", "[::2]:80", "::1:8080"})
+        EXPECT_FALSE(core::is_this_machine(host)) << host;
+}
+
 TEST(PublishQueue, IsBoundedInNumberAndBytes) {
     core::publish_queue<int> queue({3, 100, 2, 1'000});
     EXPECT_TRUE(queue.has_room(500)) << "one always fits in an empty queue";
