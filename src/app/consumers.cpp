@@ -44,7 +44,7 @@ void consumers::take(std::vector<consumer_news> news) {
     for (consumer_news& each : news) {
         entry& one = entries_[{std::move(each.channel), std::move(each.name)}];
         if (each.log && each.log != log_) {
-            each.seq = std::min(each.seq, log_->good_upto(each.log->text()));
+            each.seq = std::min(each.seq, shared_with(*each.log));
         }
         one.acked = std::max(one.acked, each.seq);
         one.present -= each.what == consumer_news::kind::left ? 1 : 0;
@@ -53,15 +53,23 @@ void consumers::take(std::vector<consumer_news> news) {
     wake_.notify();
 }
 
-void consumers::log_changed(std::shared_ptr<const core::log_epoch> log) {
+void consumers::log_changed(std::shared_ptr<const core::log_epoch> log, base::seq position) {
     const auto before = std::exchange(log_, std::move(log));
-    if (!before || before->text() == log_->text()) {
+    log_began_at_ = position;
+    if (!before) {
         return;
     }
-    const base::seq good_upto = log_->good_upto(before->text());
+    const base::seq shared = shared_with(*before);
     for (auto& [name, one] : entries_) {
-        one.acked = std::min(one.acked, std::max<base::seq>(good_upto, 0));
+        one.acked = std::min(one.acked, shared);
     }
+}
+
+base::seq consumers::shared_with(const core::log_epoch& earlier) const {
+    if (earlier.text() == log_->text()) {
+        return log_began_at_;
+    }
+    return std::max<base::seq>(log_->good_upto(earlier.text()), 0);
 }
 
 asio::awaitable<base::outcome<consumers::entered>> consumers::enter(std::string channel,

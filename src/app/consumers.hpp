@@ -50,8 +50,9 @@ public:
 
     void take(std::vector<consumer_news> news);
 
-    /// Acknowledgements of an earlier log count only as far as this one shares its numbers.
-    void log_changed(std::shared_ptr<const core::log_epoch> log);
+    /// Acknowledgements of an earlier log count only as far as this one shares its numbers; of an
+    /// older copy of the same log, which goes on at `position`, up to there.
+    void log_changed(std::shared_ptr<const core::log_epoch> log, base::seq position);
 
     asio::awaitable<void> run();
 
@@ -72,6 +73,7 @@ private:
     asio::awaitable<void> store();
     asio::awaitable<bool> ensure_open();
     void mark(entry& one);
+    base::seq shared_with(const core::log_epoch& earlier) const;
 
     asio::io_context& context_;
     replay& replay_;
@@ -80,6 +82,7 @@ private:
     reopening_connection connection_;
     std::map<key, entry> entries_;
     std::shared_ptr<const core::log_epoch> log_;
+    base::seq log_began_at_ = 0; ///< where this copy of the log went on
     std::size_t unstored_ = 0;
     signal wake_;
     signal stored_;

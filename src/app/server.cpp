@@ -150,7 +150,7 @@ int server::run() {
 
 /// From the first contact on there is a schema to publish into.
 void server::log_changed(const batch& batch) {
-    consumers_.log_changed(batch.log);
+    consumers_.log_changed(batch.log, batch.position);
     if (!std::exchange(publishing_, true)) {
         spawn(context_, publisher_.run());
     }

@@ -749,6 +749,35 @@ TEST_F(ResetConsumer, ANewOneFromTheStartOfATrimmedChannel) {
     expect_live(db, client, "c");
 }
 
+/// What it acknowledged beyond the copy's end says nothing of the messages that get those numbers
+/// now.
+TEST_F(ResetConsumer, ConnectedWhileTheLogBecomesAnOlderCopyOfItself) {
+    const auto all = add(db, "a", 10);
+    herald_client client(daemon.port());
+    client.subscribe("a", as("w", 20) + from_start);
+    EXPECT_EQ(client.next_seqs(10), all);
+    client.socket.send(ack("a", all[9]));
+    expect_moved("a", all[9]);
+    const auto end = std::to_string(all[4]);
+    db.exec("set session_replication_role = replica;"
+            "delete from queue.message where seq > " +
+            end +
+            ";"
+            "update queue.consumer set acked_seq = " +
+            end +
+            ";"
+            "select setval('queue.message_seq', " +
+            end + "), setval('queue.settled_seq', " + end +
+            ");"
+            "reset session_replication_role");
+    EXPECT_EQ(expect_reset(client, "a", "ahead", all[0]), all[4]);
+    const auto more = add(db, "a", 3);
+    ASSERT_LT(more[2], all[9]);
+    EXPECT_EQ(client.next_seqs(3), more);
+    client.socket.send(ack("a", more[2]));
+    expect_moved("a", more[2]);
+}
+
 /// As after a backup was restored: the one way back there is.
 TEST_F(ResetConsumer, OneThatIsAheadOfTheLog) {
     const auto all = add(db, "a", 5);
