@@ -142,12 +142,12 @@ void session::bad_frame(const wire::ref& ref, const base::failure& failure) {
     }
 }
 
-void session::close(wire::close_code code) {
+void session::close(wire::close_code code, std::chrono::milliseconds flush_time) {
     if (closing_) {
         return;
     }
     closing_ = true;
-    go_on(finish(shared_from_this(), code));
+    go_on(finish(shared_from_this(), code, flush_time));
 }
 
 /// Beside run(); what fails here ends the session, so that its client comes back and gets what it
@@ -162,9 +162,10 @@ void session::go_on(asio::awaitable<void> work) {
           });
 }
 
-asio::awaitable<void> session::finish(std::shared_ptr<session>, wire::close_code code) {
+asio::awaitable<void> session::finish(std::shared_ptr<session>, wire::close_code code,
+                                      std::chrono::milliseconds flush_time) {
     std::string reason(wire::reason_of(code));
-    co_await socket_.close(static_cast<std::uint16_t>(code), std::move(reason));
+    co_await socket_.close(static_cast<std::uint16_t>(code), std::move(reason), flush_time);
 }
 
 } // namespace app

@@ -49,8 +49,9 @@ public:
     /// What was asked of shard::wake().
     void due(core::session_clock::time_point now);
 
-    /// Closes once, the first code wins; run() returns soon after.
-    void close(wire::close_code code);
+    /// Closes once, the first code wins; run() returns soon after. `flush_time`: for what was sent
+    /// before.
+    void close(wire::close_code code, std::chrono::milliseconds flush_time = {});
     void abort() { socket_.abort(); }
 
 private:
@@ -93,7 +94,8 @@ private:
     void answer(const wire::ref& ref, const base::failure& failure);
     void bad_frame(const wire::ref& ref, const base::failure& failure);
     void go_on(asio::awaitable<void> work);
-    asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code);
+    asio::awaitable<void> finish(std::shared_ptr<session> self, wire::close_code code,
+                                 std::chrono::milliseconds flush_time);
 
     // session_access.cpp
     bool may(auth::verb verb, const std::string& channel, const wire::ref& ref);

@@ -222,8 +222,10 @@ base::shard_counts shard::snapshot() const {
 
 asio::awaitable<std::size_t> shard::drain(std::chrono::steady_clock::time_point deadline) {
     draining_ = true;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
     for (session* who : sessions_) {
-        who->close(wire::close_code::restart);
+        who->close(wire::close_code::restart, left);
     }
     while (!sessions_.empty() && std::chrono::steady_clock::now() < deadline) {
         co_await pause(std::chrono::milliseconds(5));
@@ -232,6 +234,7 @@ asio::awaitable<std::size_t> shard::drain(std::chrono::steady_clock::time_point 
     for (session* who : sessions_) {
         who->abort();
     }
+    send_news(); // before the consumers' side is told that this was all
     co_return cut;
 }
 

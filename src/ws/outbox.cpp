@@ -75,14 +75,12 @@ void outbox_core::put_control(std::string frame) {
     mark();
 }
 
-void outbox_core::put_close(std::string frame, bool behind) {
+void outbox_core::put_close(std::string frame) {
     if (sealed_ || over_)
         return;
     assert(!has_control());
     sealed_ = true;
-    if (!behind)
-        queue_.drop_unsent();
-    queue_.put_control(std::move(frame), behind);
+    queue_.put_control(std::move(frame), true);
     wake();
     mark();
 }

@@ -34,9 +34,9 @@ public:
     /// wait for control_left() first.
     void put_control(std::string frame);
 
-    /// The same for a close frame, the last one: nothing else is taken any more. It leaves behind
-    /// the data, or instead of what has not begun to leave. Nothing where one was queued before.
-    void put_close(std::string frame, bool behind);
+    /// The same for a close frame, which leaves behind the data: nothing else is taken any more.
+    /// Nothing where one was queued before.
+    void put_close(std::string frame);
 
     /// Returns once no control frame is on its way: the kernel has it, or never will. A flood of
     /// pings that waits for each pong needs no memory.

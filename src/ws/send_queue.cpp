@@ -58,7 +58,7 @@ bool send_queue::advance(std::size_t bytes) {
     bytes = advance_frames(bytes);
     if (first_ == frames_.size()) {
         advance_control(bytes);
-        drop_from(first_);
+        drop_frames();
     }
     return had_control && !has_control();
 }
@@ -87,44 +87,17 @@ std::size_t send_queue::advance_control(std::size_t bytes) {
     return bytes - step;
 }
 
-void send_queue::drop_unsent() {
-    if (head_sent_ > 0)
-        cut_head();
-    drop_from(first_ + (head_sent_ > 0 ? 1 : 0));
-}
-
-/// Of joined frames, only the one that has begun to leave stays.
-void send_queue::cut_head() {
-    base::frame_ptr& head = frames_[first_];
-    const std::string_view bytes = head->bytes();
-    const std::size_t end = end_of_frame(bytes, head_sent_ - 1);
-    if (end == bytes.size())
-        return;
-    appended_ -= bytes.size() - end;
-    if (end > head_sent_) {
-        head = std::make_shared<const base::frame>(std::string(bytes.substr(0, end)), 0);
-        return;
-    }
-    head.reset();
-    ++first_;
-    head_sent_ = 0;
-}
-
 void send_queue::clear() {
-    head_sent_ = 0;
-    drop_from(first_);
+    drop_frames();
     appended_ = sent_;
     control_ = {};
 }
 
-void send_queue::drop_from(std::size_t first) {
-    for (std::size_t i = first; i < frames_.size(); ++i)
-        appended_ -= frames_[i]->bytes().size();
-    frames_.resize(first);
-    if (first > first_)
-        return;
+/// An idle socket holds no memory for them.
+void send_queue::drop_frames() {
     std::vector<base::frame_ptr>().swap(frames_);
     first_ = 0;
+    head_sent_ = 0;
 }
 
 } // namespace ws

@@ -48,9 +48,6 @@ public:
     /// Lets go of what has left; true: the control frame has left with it.
     bool advance(std::size_t bytes);
 
-    /// Forgets all frames but one that has begun to leave: what follows would be taken for part
-    /// of it.
-    void drop_unsent();
     void clear();
 
     bool is_empty() const { return appended_ == sent_ && !has_control(); }
@@ -60,8 +57,7 @@ public:
     std::uint64_t sent() const { return sent_; }         ///< of these, those that have left
 
 private:
-    void cut_head();
-    void drop_from(std::size_t first);
+    void drop_frames();
     std::size_t advance_frames(std::size_t bytes);
     std::size_t advance_control(std::size_t bytes);
 

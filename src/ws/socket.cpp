@@ -29,8 +29,9 @@ asio::awaitable<error_code> socket::flushed() {
     return impl_->flushed(impl_);
 }
 
-asio::awaitable<void> socket::close(std::uint16_t code, std::string reason, bool at_once) {
-    return impl_->close(impl_, code, std::move(reason), at_once);
+asio::awaitable<void> socket::close(std::uint16_t code, std::string reason,
+                                    std::chrono::milliseconds flush_time) {
+    return impl_->close(impl_, code, std::move(reason), flush_time);
 }
 
 void socket::send(base::frame_ptr frame) {

@@ -72,10 +72,11 @@ public:
     /// error).
     asio::awaitable<error_code> flushed();
 
-    /// Close frame behind what is queued (or ahead of unsent data when `at_once`), then waits for
-    /// the peer's answer up to close_timeout, then the TCP connection is gone. read() ends as well.
-    /// Returns at once where the socket is closing or over already.
-    asio::awaitable<void> close(std::uint16_t code, std::string reason, bool at_once = false);
+    /// Close frame behind what is queued, which has `flush_time` to leave (close_timeout if that is
+    /// longer); then waits for the peer's answer up to close_timeout, then the TCP connection is
+    /// gone. read() ends as well. Returns at once where the socket is closing or over already.
+    asio::awaitable<void> close(std::uint16_t code, std::string reason,
+                                std::chrono::milliseconds flush_time = {});
 
     /// Cuts the TCP connection now.
     void abort();

@@ -169,9 +169,9 @@ asio::awaitable<void> socket::impl::answer(frame_reader::event event) {
 /// Who doesn't read is cut by the deadline.
 asio::awaitable<void> socket::impl::part(std::string close_frame) {
     closing_ = true;
-    start_deadline();
+    start_deadline(options_.close_timeout);
     // No pong can be on its way here: who reads has waited for it.
-    core_->put_close(std::move(close_frame), true);
+    core_->put_close(std::move(close_frame));
     co_await core_->control_left();
     co_await core_->tear_down();
     abort();
@@ -191,15 +191,20 @@ asio::awaitable<error_code> socket::impl::flushed(self_ptr) {
 }
 
 asio::awaitable<void> socket::impl::close(self_ptr self, std::uint16_t code, std::string reason,
-                                          bool at_once) {
+                                          std::chrono::milliseconds flush_time) {
     if (over_ || closing_)
         co_return;
     closing_ = true;
     reason = shortened(std::move(reason));
     note_ending(code, reason);
-    start_deadline();
+    start_deadline(std::max(flush_time, options_.close_timeout));
     co_await core_->control_left(); // a pong, perhaps; with `closing_` no other follows
-    core_->put_close(close_frame(code, reason), !at_once);
+    core_->put_close(close_frame(code, reason));
+    if (flush_time > options_.close_timeout) {
+        co_await core_->control_left();
+        if (!over_)
+            start_timer(options_.close_timeout);
+    }
     if (is_reading_)
         co_await core_->ended();
     else
@@ -222,11 +227,11 @@ void socket::impl::note_ending(std::uint16_t code, std::string_view reason) {
     ending_.reason = reason;
 }
 
-void socket::impl::start_deadline() {
+void socket::impl::start_deadline(std::chrono::milliseconds delay) {
     if (deadline_)
         return;
     deadline_ = true;
-    start_timer(options_.close_timeout);
+    start_timer(delay);
 }
 
 void socket::impl::start_timer(std::chrono::milliseconds delay) {

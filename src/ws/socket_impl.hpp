@@ -35,7 +35,7 @@ public:
     asio::awaitable<error_code> room(self_ptr self);
     asio::awaitable<error_code> flushed(self_ptr self);
     asio::awaitable<void> close(self_ptr self, std::uint16_t code, std::string reason,
-                                bool at_once);
+                                std::chrono::milliseconds flush_time);
     void send(base::frame_ptr frame);
     void abort();
 
@@ -58,7 +58,7 @@ private:
     asio::awaitable<void> part(std::string close_frame);
     void start_timer(std::chrono::milliseconds delay);
     void timer_fired();
-    void start_deadline();
+    void start_deadline(std::chrono::milliseconds delay);
     void note_ending(std::uint16_t code, std::string_view reason);
 
     std::shared_ptr<outbox_core> core_;

@@ -26,16 +26,6 @@ std::size_t length_bytes(std::string_view frame) {
     return first < 126 ? 1 : first == 126 ? 3 : 9;
 }
 
-std::size_t read_length(std::string_view frame) {
-    const std::size_t size = length_bytes(frame);
-    if (size == 1)
-        return static_cast<unsigned char>(frame[1]);
-    std::size_t length = 0;
-    for (const char byte : frame.substr(2, size - 1))
-        length = length << 8 | static_cast<unsigned char>(byte);
-    return length;
-}
-
 } // namespace
 
 std::string start_frame(std::size_t payload_hint) {
@@ -68,15 +58,6 @@ base::frame_ptr join_frames(std::span<const base::frame_ptr> frames) {
     for (const base::frame_ptr& each : frames)
         bytes += each->bytes();
     return std::make_shared<const base::frame>(std::move(bytes), 0);
-}
-
-std::size_t end_of_frame(std::string_view bytes, std::size_t at) {
-    std::size_t end = 0;
-    while (end <= at) {
-        const auto frame = bytes.substr(end);
-        end += 1 + length_bytes(frame) + read_length(frame);
-    }
-    return end;
 }
 
 } // namespace ws

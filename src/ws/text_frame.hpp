@@ -24,7 +24,4 @@ std::string_view payload_of(const base::frame& frame);
 /// The bytes of several frames in one piece, which a socket sends, and counts, as one.
 base::frame_ptr join_frames(std::span<const base::frame_ptr> frames);
 
-/// Where the frame ends that the byte at `at` is of, in the bytes of one frame or of joined ones.
-std::size_t end_of_frame(std::string_view bytes, std::size_t at);
-
 } // namespace ws

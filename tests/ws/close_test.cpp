@@ -73,34 +73,38 @@ TEST_P(WsClose, ClosesBehindWhatIsQueued) {
     EXPECT_FALSE(closing.last_ending().by_peer);
 }
 
-TEST_P(WsClose, ClosesAheadOfUnsentDataWhenAtOnce) {
-    server closing([](ws::socket& socket) -> ws::asio::awaitable<void> {
-        for (int i = 0; i < 500; ++i)
-            socket.send(text(std::string(1000, 'x')));
-        co_await socket.close(4403, "go away", true);
-    });
-    auto client = closing.client();
-    EXPECT_EQ(client.read(), std::nullopt);
-    EXPECT_EQ(client.close_code(), 4403);
-}
-
-TEST_P(WsClose, FinishesAHalfSentFrameBeforeTheCloseFrame) {
-    const std::string large(4'000'000, 'x');
+// Longer than the peer is waited for otherwise.
+TEST_P(WsClose, GivesWhatIsQueuedTheTimeItIsTold) {
+    const std::string large(8'000'000, 'x');
     std::promise<void> is_closing;
-    server closing([&](ws::socket& socket) -> ws::asio::awaitable<void> {
-        socket.send(text(large));
-        socket.send(text("dropped"));
-        const auto all = socket.queued_bytes();
-        EXPECT_TRUE(co_await eventually([&] { return socket.queued_bytes() < all; }));
-        // Runs when close() has begun to wait; until then nobody takes the rest of the frame.
-        ws::asio::post(co_await ws::asio::this_coro::executor, [&] { is_closing.set_value(); });
-        co_await socket.close(1001, "", true);
-    });
+    server closing(
+        [&](ws::socket& socket) -> ws::asio::awaitable<void> {
+            socket.send(text(large));
+            const auto all = socket.queued_bytes();
+            EXPECT_TRUE(co_await eventually([&] { return socket.queued_bytes() < all; }));
+            // Runs when close() has begun to wait; until then nobody takes the rest of the frame.
+            ws::asio::post(co_await ws::asio::this_coro::executor, [&] { is_closing.set_value(); });
+            co_await socket.close(1012, "", 60s);
+        },
+        impatient());
     auto client = closing.client();
     ASSERT_EQ(is_closing.get_future().wait_for(soon), std::future_status::ready);
+    EXPECT_FALSE(closing.becomes_empty(1s)) << "three times the usual wait";
     EXPECT_TRUE(client.read() == large);
     EXPECT_EQ(client.read(), std::nullopt);
-    EXPECT_EQ(client.close_code(), 1001);
+    EXPECT_EQ(client.close_code(), 1012);
+}
+
+TEST_P(WsClose, CutsAPeerThatHasItAllAndDoesNotAnswer) {
+    server closing(
+        [](ws::socket& socket) -> ws::asio::awaitable<void> {
+            socket.send(text("all"));
+            co_await socket.close(1012, "", 600s);
+        },
+        impatient());
+    auto silent = closing.raw_socket();
+    EXPECT_NE(silent.read_until("all"), "");
+    EXPECT_TRUE(closing.becomes_empty(soon));
 }
 
 TEST_P(WsClose, ShortensAReasonThatIsTooLong) {

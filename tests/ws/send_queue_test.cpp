@@ -30,45 +30,13 @@ TEST(TextFrame, JoinedFramesAreTheirBytesInOrder) {
                                                 frame(std::string(70'000, 'c'))};
     const auto joined = ws::join_frames(three);
     std::string expected;
-    std::size_t at = 0;
-    for (const auto& each : three) {
+    for (const auto& each : three)
         expected += each->bytes();
-        for (const std::size_t inside : {at, at + 1, expected.size() - 1})
-            EXPECT_EQ(ws::end_of_frame(joined->bytes(), inside), expected.size());
-        at = expected.size();
-    }
     EXPECT_EQ(joined->bytes(), expected);
     EXPECT_EQ(joined->seq(), 0);
 }
 
-TEST(SendQueue, OfJoinedFramesOnlyTheOneUnderWayOutlivesADrop) {
-    const std::vector<base::frame_ptr> three = {frame("first"), frame("second"), frame("third")};
-    const auto joined = ws::join_frames(three);
-    const std::size_t begun = three[0]->bytes().size() + 3;
-    ws::send_queue queue;
-    queue.append(joined);
-    queue.append(frame("fourth"));
-    queue.advance(begun);
-    queue.drop_unsent();
-    EXPECT_EQ(gathered(queue), three[1]->bytes().substr(3));
-    EXPECT_EQ(queue.queued_bytes(), three[1]->bytes().size() - 3);
-    queue.advance(queue.queued_bytes());
-    EXPECT_TRUE(queue.is_empty());
-}
-
-TEST(SendQueue, BetweenJoinedFramesNothingOutlivesADrop) {
-    const std::vector<base::frame_ptr> two = {frame("first"), frame("second")};
-    ws::send_queue queue;
-    queue.append(ws::join_frames(two));
-    queue.advance(two[0]->bytes().size());
-    queue.drop_unsent();
-    EXPECT_TRUE(queue.is_empty());
-    EXPECT_EQ(queue.queued_bytes(), 0U);
-    queue.append(frame("next"));
-    EXPECT_EQ(gathered(queue), frame("next")->bytes());
-}
-
-/// Frames as they are queued: whatever is dropped, what leaves is whole frames in their order.
+/// Frames as they are queued: what leaves is whole frames in their order.
 class one_socket {
 public:
     explicit one_socket(unsigned seed) : random_(seed) {}
@@ -97,13 +65,6 @@ public:
         queue_.advance(step);
         sent_ += bytes.substr(0, step);
         match();
-    }
-
-    void drop() {
-        queue_.drop_unsent();
-        // Whether a frame has begun is known once all that was sent is matched.
-        while (waiting_.size() > (sent_.empty() || is_control() ? 0U : 1U))
-            waiting_.pop_back();
     }
 
     void check() const {
@@ -151,8 +112,6 @@ TEST(SendQueue, WhatLeavesIsWholeFramesInTheirOrder) {
                 socket.queue_some();
             else if (what == 6)
                 socket.put_control();
-            else if (what == 7)
-                socket.drop();
             else
                 socket.send_some();
             ASSERT_FALSE(socket.is_broken()) << seed << " " << step;
