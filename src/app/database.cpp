@@ -1,7 +1,5 @@
 #include "app/database.hpp"
 
-#include "app/signal.hpp"
-
 #include <random>
 
 namespace app {
@@ -24,15 +22,20 @@ reopening_connection::reopening_connection(asio::io_context& context, shared_dsn
       purpose_(std::move(purpose)),
       observer_(observer),
       query_timeout_(query_timeout),
-      backoff_(std::chrono::milliseconds(100), std::chrono::milliseconds(5'000)) {}
+      backoff_(std::chrono::milliseconds(100), std::chrono::milliseconds(5'000)),
+      closed_(context) {}
 
 asio::awaitable<bool> reopening_connection::open() {
     connection_.reset();
+    closed_.clear();
     pg::connect_options options;
     options.conninfo = *dsn_;
     options.application_name = "pgherald/" + purpose_;
     options.query_timeout = query_timeout_;
     auto opened = co_await pg::connection::open(context_, std::move(options));
+    if (closed_.is_notified()) {
+        co_return false;
+    }
     if (opened) {
         connection_.emplace(std::move(*opened));
         backoff_.succeeded();
@@ -43,7 +46,7 @@ asio::awaitable<bool> reopening_connection::open() {
     // once must not be asked in a tight loop.
     const auto wait = std::max(backoff_.next(draw()), std::chrono::milliseconds(50));
     observer_.observe(base::observed::postgres_unreachable{purpose_, opened.error().message, wait});
-    co_await pause(wait);
+    co_await closed_.wait_for(wait);
     co_return false;
 }
 
@@ -56,6 +59,7 @@ void reopening_connection::close() {
     if (connection_) {
         connection_->close();
     }
+    closed_.notify();
 }
 
 } // namespace app

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/signal.hpp"
 #include "base/observation.hpp"
 #include "core/backoff.hpp"
 #include "pg/connection.hpp"
@@ -49,7 +50,8 @@ public:
 
     /// Lets go of a connection that failed (or is of no use), and says why.
     void lost(const pg::error& why);
-    /// Closes without a word; also ends a wait for the next attempt soon.
+    /// Closes without a word. An open() under way fails, once it has got its connection or at once
+    /// where it waits for the next attempt.
     void close();
 
 private:
@@ -60,6 +62,7 @@ private:
     std::chrono::milliseconds query_timeout_;
     core::backoff backoff_;
     std::optional<pg::connection> connection_;
+    signal closed_;
 };
 
 } // namespace app

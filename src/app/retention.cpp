@@ -80,7 +80,7 @@ asio::awaitable<bool> retention::sweep() {
         }
         after = *removed->looked_upto;
         // As long as it took, so that a long sweep leaves at least half of the server to others.
-        co_await pause(
+        co_await wake_.wait_for(
             std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun));
     }
     if (rows > 0) {

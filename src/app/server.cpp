@@ -3,6 +3,7 @@
 #include "app/notify_systemd.hpp"
 #include "app/signal.hpp"
 #include "app/spawn.hpp"
+#include "config/checks.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -131,7 +132,7 @@ int server::run() {
     spawn(context_, watch_signals());
     observer_.observe(base::observed::listening{acceptor_.local_address()});
     if (settings_.auth.insecure && settings_.auth.mode == config::auth_mode::none &&
-        is_reachable_by_others()) {
+        !config::is_loopback(settings_.server.listen)) {
         observer_.observe(base::observed::open_to_all{acceptor_.local_address()});
     }
     notify_systemd("READY=1\nSTATUS=listening on " + acceptor_.local_address());
@@ -164,7 +165,8 @@ void server::give_up(tail_loop::fatal why) {
 }
 
 asio::awaitable<void> server::watch_signals() {
-    while (true) {
+    // A signal that came just before the last cancel() leaves nothing for it to cancel.
+    while (!drained_) {
         const auto [error, number] =
             co_await signals_.async_wait(asio::as_tuple(asio::use_awaitable));
         if (error) {
@@ -190,17 +192,18 @@ asio::awaitable<void> server::drain(std::string reason) {
     notify_systemd("STOPPING=1");
     const auto deadline = std::chrono::steady_clock::now() + settings_.server.drain_timeout;
     acceptor_.close();
+    if (retention_) {
+        retention_->stop();
+    }
+    token_keys_.stop();
     co_await publisher_.drain(deadline);
     const std::size_t cut = co_await drain_shards(deadline);
     co_await consumers_.drain(deadline);
     publisher_.stop();
     tail_loop_.stop();
-    token_keys_.stop();
     replay_.stop();
     consumers_.stop();
-    if (retention_) {
-        retention_->stop();
-    }
+    drained_ = true;
     signals_.cancel();
     observer_.observe(base::observed::drained{cut});
 }

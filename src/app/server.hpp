@@ -65,7 +65,6 @@ private:
     void reload();
     void use(setting_files files);
     void use(auth::key_set keys);
-    bool is_reachable_by_others() const;
 
     base::observer& observer_;
     const telemetry::log& log_;
@@ -80,6 +79,7 @@ private:
     database_options database_;
     int exit_code_ = 0;
     bool stopping_ = false;
+    bool drained_ = false;
     bool publishing_ = false;
     http_options http_;
     ws::tls_context::pointer certificate_; ///< for connections accepted from now on; null: no TLS

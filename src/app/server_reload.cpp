@@ -41,11 +41,6 @@ std::string named(const config::problem& problem) {
 
 } // namespace
 
-bool server::is_reachable_by_others() const {
-    const std::string address = acceptor_.local_address();
-    return !address.starts_with("127.") && !address.starts_with("[::1]");
-}
-
 /// False: a setting can't be worked with, the observer knows which.
 bool server::load() {
     auto files = read_files(settings_);

@@ -17,7 +17,9 @@ public:
     explicit signal(asio::io_context& context) : timer_(context) {}
 
     void notify();
-    /// Forgets a notify() that nobody has waited for.
+    /// Whether there was a notify() that nobody has waited for.
+    bool is_notified() const { return notified_; }
+    /// Forgets it.
     void clear() { notified_ = false; }
     asio::awaitable<void> wait();
     /// False when `timeout` passed first.

@@ -35,6 +35,7 @@ tail_loop::tail_loop(asio::io_context& context, const database_options& options,
       reader_(
           context, options.dsn, "tail", observer,
           std::max<std::chrono::milliseconds>(2 * options.canary_interval, least_query_timeout)),
+      migrator_(context, options.dsn, "migrate", observer, std::chrono::milliseconds(0)),
       wake_(context),
       canary_channel_("pgherald_" + core::make_uuid()) {}
 
@@ -65,6 +66,7 @@ std::chrono::steady_clock::duration tail_loop::current_lag() const {
 void tail_loop::close() {
     listener_.close();
     reader_.close();
+    migrator_.close();
     wake_.notify();
 }
 

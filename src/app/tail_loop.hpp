@@ -59,10 +59,12 @@ private:
     // tail_open.cpp
     asio::awaitable<bool> open();
     asio::awaitable<bool> check(pg::message_store& store);
+    asio::awaitable<bool> migrate();
     asio::awaitable<bool> start_listening(pg::message_store& reader);
     asio::awaitable<bool> refresh_log_state();
     void take_log(const pg::log_state& log);
-    asio::awaitable<void> unusable(const std::string& what);
+    asio::awaitable<void> unusable(std::string what, bool may_pass = false);
+    void give_up_late();
 
     // tail_loop.cpp
     asio::awaitable<void> listen(std::shared_ptr<listening> round);
@@ -81,13 +83,15 @@ private:
     std::function<void(fatal)> give_up_;
     reopening_connection listener_;
     reopening_connection reader_;
+    reopening_connection migrator_; ///< a migration may take longer than a query
     signal wake_;
     core::tailer tailer_;
     base::tail_state state_;
     std::string canary_channel_;
     std::shared_ptr<const core::log_epoch> log_; ///< null until the log has been seen once
     std::shared_ptr<listening> round_;
-    std::size_t with_shards_ = 0; ///< batches that some shard has not dealt with yet
+    bool waited_for_canary_ = false; ///< the first one of a round once was late
+    std::size_t with_shards_ = 0;    ///< batches that some shard has not dealt with yet
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::chrono::steady_clock::time_point caught_up_at_ = started_;
     std::optional<std::chrono::steady_clock::time_point> held_since_; ///< with_shards_ is full

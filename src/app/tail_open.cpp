@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace app {
 
@@ -22,12 +23,7 @@ constexpr std::chrono::milliseconds first_canary_timeout{5'000};
 asio::awaitable<bool> tail_loop::open() {
     const bool reachable = co_await reader_.open();
     if (!reachable) {
-        if (!log_ && options_.start_timeout.count() > 0 &&
-            std::chrono::steady_clock::now() - started_ > options_.start_timeout) {
-            give_up_({exit_unreachable,
-                      "Postgres could not be reached within postgres.start_timeout; "
-                      "check postgres.dsn and that the server runs"});
-        }
+        give_up_late();
         co_return false;
     }
     pg::message_store store(*reader_);
@@ -50,7 +46,7 @@ asio::awaitable<bool> tail_loop::open() {
 asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
     const auto server = co_await store.check_server();
     if (!server) {
-        co_await unusable(server.error().message);
+        co_await unusable(server.error().message, server.error().is_transient());
         co_return false;
     }
     if (server->encoding != "UTF8") {
@@ -59,20 +55,16 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
         co_return false;
     }
     if (options_.migrate && !log_) {
-        const auto migrated = co_await pg::migrate(*reader_, migrations());
+        const bool migrated = co_await migrate();
         if (!migrated) {
-            co_await unusable("the schema could not be brought up to date: " +
-                              migrated.error().message);
             co_return false;
-        }
-        if (migrated->from != migrated->to) {
-            observer_.observe(base::observed::schema_migrated{migrated->from, migrated->to});
         }
     }
     const auto version = co_await store.schema_version();
     if (!version) {
         co_await unusable("the schema's version could not be read: " + version.error().message +
-                          "; grant the daemon's role what docs/database.md lists");
+                              "; grant the daemon's role what docs/database.md lists",
+                          version.error().is_transient());
         co_return false;
     }
     if (const auto wrong = describe_schema(*version)) {
@@ -82,19 +74,53 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
     co_return true;
 }
 
-asio::awaitable<void> tail_loop::unusable(const std::string& what) {
+asio::awaitable<bool> tail_loop::migrate() {
+    if (stopping_) {
+        co_return false;
+    }
+    const bool opened = co_await migrator_.open();
+    if (!opened) {
+        co_return false;
+    }
+    const auto migrated = co_await pg::migrate(*migrator_, migrations());
+    migrator_.close();
+    if (!migrated) {
+        co_await unusable("the schema could not be brought up to date: " + migrated.error().message,
+                          migrated.error().is_transient());
+        co_return false;
+    }
+    if (migrated->from != migrated->to) {
+        observer_.observe(base::observed::schema_migrated{migrated->from, migrated->to});
+    }
+    co_return true;
+}
+
+/// Told, and tried again after a while. At start that is the end, unless it `may_pass` by itself.
+asio::awaitable<void> tail_loop::unusable(std::string what, bool may_pass) {
     observer_.observe(base::observed::postgres_unusable{"tail", what});
-    if (!log_ && reader_.is_open()) {
-        give_up_({exit_configuration, what});
+    if (may_pass) {
+        give_up_late();
+    } else if (!log_ && reader_.is_open()) {
+        give_up_({exit_configuration, std::move(what)});
     }
     co_await pause(std::chrono::milliseconds(1'000));
+}
+
+void tail_loop::give_up_late() {
+    if (!log_ && options_.start_timeout.count() > 0 &&
+        std::chrono::steady_clock::now() - started_ > options_.start_timeout) {
+        give_up_({exit_unreachable, "Postgres could not be reached, or not be worked with, within "
+                                    "postgres.start_timeout; check postgres.dsn and that the "
+                                    "server runs"});
+    }
 }
 
 asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
     pg::message_store store(*listener_);
     const auto listens = co_await store.listen(canary_channel_);
     if (!listens) {
-        co_await unusable("LISTEN failed: " + listens.error().message);
+        co_await unusable("LISTEN failed: " + listens.error().message,
+                          listens.error().is_transient());
         co_return false;
     }
     round_ = std::make_shared<tail_loop::listening>();
@@ -105,7 +131,7 @@ asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
     round_->rung_at = std::chrono::steady_clock::now();
     const auto rung = co_await reader.ring_canary(canary_channel_, round_->rung);
     if (!rung) {
-        co_await unusable("NOTIFY failed: " + rung.error().message);
+        co_await unusable("NOTIFY failed: " + rung.error().message, rung.error().is_transient());
         co_return false;
     }
     const auto deadline = std::chrono::steady_clock::now() + first_canary_timeout;
@@ -116,9 +142,12 @@ asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
             co_return false;
         }
         if (left.count() <= 0) {
+            // Once it may have been a server that is very busy.
+            const bool may_pass = !std::exchange(waited_for_canary_, true);
             co_await unusable("a notification sent to ourselves did not come back: the connection "
                               "that listens goes through a transaction pooler, or to another "
-                              "database; set postgres.listen_dsn to Postgres itself");
+                              "database; set postgres.listen_dsn to Postgres itself",
+                              may_pass);
             co_return false;
         }
         co_await wake_.wait_for(left);
@@ -135,7 +164,8 @@ asio::awaitable<bool> tail_loop::refresh_log_state() {
         if (log.error().what == pg::error::kind::lost) {
             reader_.lost(log.error());
         } else {
-            co_await unusable("the log's state could not be read: " + log.error().message);
+            co_await unusable("the log's state could not be read: " + log.error().message,
+                              log.error().is_transient());
         }
         co_return false;
     }

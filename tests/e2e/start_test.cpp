@@ -159,6 +159,53 @@ TEST(Start, MissingPermissionsAreNamed) {
     EXPECT_TRUE(says(log, "docs/database.md")) << log;
 }
 
+TEST(Start, ARefusalThatMayPassIsWaitedFor) {
+    support::database db;
+    db.exec("alter database " + db.name() + " set lock_timeout = '100ms'");
+    support::connection blocker(db.conninfo());
+    blocker.exec("begin; lock table queue.log in access exclusive mode");
+    daemon one({.dsn = db.conninfo(), .wait_ready = false});
+    EXPECT_TRUE(one.says("lock timeout"));
+    blocker.exec("rollback");
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(30),
+                                    [&] { return one.status_of("/readyz") == 200; }));
+}
+
+TEST(Start, AMigrationMayTakeLongerThanAQuery) {
+    support::database db(support::database::content::empty);
+    db.exec("create schema queue; create table queue.message (id uuid primary key default "
+            "gen_random_uuid(), channel text, data json, created_at timestamptz default now(), "
+            "updated_at timestamptz default now())");
+    support::connection blocker(db.conninfo());
+    blocker.exec("begin; lock table queue.message in access share mode");
+    daemon one({.dsn = db.conninfo(),
+                .settings = {{"POSTGRES_MIGRATE", "true"}},
+                .arguments = {"serve"},
+                .wait_ready = false});
+    EXPECT_FALSE(support::eventually(std::chrono::seconds(11), [&] {
+        return one.log().find("no answer within") != std::string::npos || !one.running();
+    })) << one.log();
+    blocker.exec("rollback");
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(30),
+                                    [&] { return one.status_of("/readyz") == 200; }));
+}
+
+TEST(Start, IsBrokenOffWhileAMigrationWaits) {
+    support::database db(support::database::content::empty);
+    db.exec("create schema queue; create table queue.message (id uuid primary key default "
+            "gen_random_uuid(), channel text, data json, created_at timestamptz default now(), "
+            "updated_at timestamptz default now())");
+    support::connection blocker(db.conninfo());
+    blocker.exec("begin; lock table queue.message in access share mode");
+    daemon one({.dsn = db.conninfo(),
+                .settings = {{"POSTGRES_MIGRATE", "true"}},
+                .arguments = {"serve"},
+                .wait_ready = false});
+    EXPECT_TRUE(one.says("purpose=migrate"));
+    one.signal(SIGTERM);
+    EXPECT_EQ(one.wait(std::chrono::seconds(30)), 0);
+}
+
 TEST(Start, MigrateOnStart) {
     support::database db(support::database::content::empty);
     daemon one({.dsn = db.conninfo(), .settings = {{"POSTGRES_MIGRATE", "true"}}});
