@@ -14,7 +14,7 @@ set local client_min_messages = warning;
 
 do $$
 declare
-    newest constant int := 2;
+    newest constant int := 3;
     found int;
 begin
     if to_regclass('queue.log') is null then

@@ -322,6 +322,68 @@ TEST_F(message_store_test, a_row_that_a_trigger_drops_is_refused_alone) {
     EXPECT_TRUE(publish({{dropped, "none", "1"}}).error().is_data());
 }
 
+// Rows that the owner's triggers add were settled above those they were added for, so that these
+// were refused, for ever.
+TEST_F(message_store_test, rows_that_triggers_add_come_once_and_in_order) {
+    db.exec("create table orders ();"
+            "create function add_copy() returns trigger language plpgsql as $$ begin "
+            "if pg_trigger_depth() = 1 or tg_table_name = 'orders' then "
+            "insert into queue.message (channel) values ('copies'); end if; return new; end $$;"
+            "create function order_one() returns trigger language plpgsql as $$ begin "
+            "if new.channel <> 'copies' then insert into orders default values; end if; "
+            "return new; end $$;"
+            "create trigger copy after insert on orders for each row execute function add_copy()");
+    // What a publish has added comes behind all of it, and before the next one.
+    const struct {
+        const char* trigger;
+        const char* channels;
+    } cases[] = {{"before insert on queue.message for each row execute function add_copy()",
+                  "sc ssccc sc"}, // also for the row that is there already
+                 {"after insert on queue.message for each row execute function add_copy()",
+                  "sc sscc sc"},
+                 {"before insert on queue.message for each statement execute function add_copy()",
+                  "sc ssc sc"},
+                 {"after insert on queue.message for each statement execute function add_copy()",
+                  "sc ssc sc"},
+                 {"after insert on queue.message for each row execute function order_one()",
+                  "sc sscc sc"}};
+    int n = 0;
+    for (const auto& each : cases) {
+        // Before the queue's own triggers, and behind them.
+        for (const std::string name : {"a", "z"}) {
+            SCOPED_TRACE(name + ' ' + each.trigger);
+            db.exec("create trigger " + name + ' ' + each.trigger);
+            const base::seq before = std::stoll(*db.value("select queue.head()"));
+            const std::string ids[] = {uuid(++n), uuid(++n), uuid(++n), uuid(++n)};
+            std::vector<base::seq> given;
+            const auto take = [&](const std::vector<pg::publish_item>& items) {
+                const auto stored = publish(items);
+                ASSERT_TRUE(stored) << stored.error().message;
+                for (const auto& one : *stored) {
+                    if (one.what == fate::inserted)
+                        given.push_back(one.seq);
+                }
+            };
+            take({{ids[0], "sports", "1"}});
+            take({{ids[0], "sports", "1"}, {ids[1], "sports", "2"}, {ids[2], "sports", "3"}});
+            take({{ids[3], "sports", "4"}});
+            const auto page = read_after(before);
+            std::string channels;
+            std::vector<base::seq> found;
+            for (const auto& message : page.messages) {
+                channels += message.channel.front();
+                if (message.channel == "sports")
+                    found.push_back(message.seq);
+            }
+            std::string expected = each.channels;
+            std::erase(expected, ' ');
+            EXPECT_EQ(channels, expected);
+            EXPECT_EQ(found, given);
+            db.exec("drop trigger " + name + " on queue.message");
+        }
+    }
+}
+
 TEST_F(message_store_test, a_lock_held_too_long_is_transient) {
     auto other = db.connect();
     other.exec("begin; lock table queue.message in access exclusive mode");

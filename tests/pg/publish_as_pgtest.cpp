@@ -336,6 +336,31 @@ TEST_F(publish_as_test, a_row_that_a_trigger_drops_is_refused_alone) {
 }
 
 // The rest of the daemon's work under row level security, with the recipe of docs/database.md.
+// They were settled above those they were added for, so that these were refused, for ever.
+TEST_F(publish_as_test, rows_that_a_trigger_adds_come_once_and_in_order) {
+    db.exec("create function add_copy() returns trigger language plpgsql security definer as $$ "
+            "begin insert into queue.message (channel) values ('copies'); return null; end $$;"
+            "create trigger add_copy after insert on queue.message for each row "
+            "when (new.channel <> 'copies') execute function add_copy()");
+    const std::string ids[] = {uuid(1), uuid(2), uuid(3)};
+    const auto stored =
+        publish(ann, {{ids[0], "chat.a", "1", "ann"}, {ids[1], "chat.a", "2", "ann"}});
+    ASSERT_TRUE(stored) << stored.error().message;
+    const auto next = publish_by_ann(ids[2]);
+    ASSERT_TRUE(next) << next.error().message;
+    const auto page = read_after(0);
+    std::string channels;
+    std::vector<base::seq> of_own;
+    for (const auto& message : page.messages) {
+        channels += message.channel.substr(0, 2);
+        if (message.channel != "copies")
+            of_own.push_back(message.seq);
+    }
+    EXPECT_EQ(channels, "chchcocochco");
+    EXPECT_EQ(of_own,
+              (std::vector<base::seq>{stored->at(0).seq, stored->at(1).seq, next->at(0).seq}));
+}
+
 TEST_F(publish_as_test, the_daemon_sees_and_removes_everything) {
     db.exec("grant execute on function queue.remove_old(interval, interval, bigint, int) to " +
             daemon.name());

@@ -29,6 +29,8 @@ std::string old_schema(const std::string& id_default, const std::string& data_ty
            " for each row execute procedure queue.new_message_notify();";
 }
 
+const std::string newest = std::to_string(sql_files().size());
+
 std::string refusal(database& db) {
     connection conn = db.connect();
     try {
@@ -140,7 +142,7 @@ TEST(SqlUpgrade, FromVersionOneKeepsRowsAndRewritesNone) {
         EXPECT_EQ(db.query(kept), before);
         EXPECT_EQ(db.query("select epoch from queue.log"), log);
         EXPECT_EQ(db.value("select pg_relation_filenode('queue.message')"), file) << "rewritten";
-        EXPECT_EQ(db.query("select schema_version from queue.log"), (rows{{"2"}}));
+        EXPECT_EQ(db.query("select schema_version from queue.log"), (rows{{newest}}));
         EXPECT_EQ(db.value("select count(sender) from queue.message"), "0");
         EXPECT_EQ(db.value("select has_function_privilege('public', " + publish_as), "f");
         EXPECT_EQ(db.value("select has_function_privilege('" + app.name() + "', " + publish_as),
@@ -157,18 +159,49 @@ TEST(SqlUpgrade, FromVersionOneKeepsRowsAndRewritesNone) {
 
     // The first file alone, as somebody may run it by hand.
     conn.exec(read_file(sql_files().at(0)));
-    EXPECT_EQ(db.value("select schema_version from queue.log"), "2");
+    EXPECT_EQ(db.value("select schema_version from queue.log"), newest);
     EXPECT_EQ(db.value("select count(*) from queue.message where sender = 'ann'"), "1");
 }
 
-TEST(SqlUpgrade, TheSecondFileAloneSaysWhatIsMissing) {
+// What clients remember must hold after a migration, and what was switched off stay off.
+TEST(SqlUpgrade, FromVersionTwoKeepsRowsEpochAndDisabledTriggers) {
     database db(database::content::empty);
     connection conn = db.connect();
-    try {
-        conn.exec(read_file(sql_files().at(1)));
-        FAIL();
-    } catch (const postgres_error& error) {
-        EXPECT_NE(std::string(error.what()).find("0001_queue.sql"), std::string::npos);
+    conn.exec(read_file(sql_files().at(0)));
+    conn.exec(read_file(sql_files().at(1)));
+    ASSERT_EQ(db.value("select schema_version from queue.log"), "2");
+    db.exec("insert into queue.message (channel) values ('a'), ('b')");
+    db.exec("alter table queue.message disable trigger settle_begin;"
+            "alter table queue.message enable always trigger settle_row");
+    const std::string kept = "select queue.current_epoch(), queue.head(), "
+                             "pg_relation_filenode('queue.message')";
+    const rows before = db.query(kept);
+    for (int round = 0; round < 2; ++round) {
+        ASSERT_EQ(refusal(db), "");
+        EXPECT_EQ(db.query(kept), before);
+        EXPECT_EQ(db.query("select tgname, tgenabled from pg_trigger where tgname in "
+                           "('draw_seq', 'settle_begin', 'settle_row', 'settle_statement') "
+                           "order by tgname"),
+                  (rows{{"draw_seq", "O"},
+                        {"settle_begin", "D"},
+                        {"settle_row", "A"},
+                        {"settle_statement", "O"}}));
+        EXPECT_EQ(db.value("select schema_version from queue.log"), newest);
+    }
+    db.exec("insert into queue.message (channel) values ('c')");
+    EXPECT_EQ(db.value("select queue.head()"), "3");
+}
+
+TEST(SqlUpgrade, ALaterFileAloneSaysWhatIsMissing) {
+    for (const std::size_t file : {1U, 2U}) {
+        database db(database::content::empty);
+        connection conn = db.connect();
+        try {
+            conn.exec(read_file(sql_files().at(file)));
+            FAIL();
+        } catch (const postgres_error& error) {
+            EXPECT_NE(std::string(error.what()).find("0001_queue.sql"), std::string::npos);
+        }
     }
 }
 
@@ -189,7 +222,7 @@ TEST(SqlUpgrade, ASenderThatWasThereIsTakenOverOrRefused) {
                 each.column + "; insert into queue.message (channel, sender) values ('a', " +
                 each.value + ")");
         EXPECT_EQ(refusal(db).empty(), each.fits) << each.column << ' ' << refusal(db);
-        EXPECT_EQ(db.value("select schema_version from queue.log"), each.fits ? "2" : "1");
+        EXPECT_EQ(db.value("select schema_version from queue.log"), each.fits ? newest : "1");
         if (each.fits) {
             EXPECT_EQ(db.query("select sender from queue.message"), (rows{{"ann"}}));
             EXPECT_EQ(refusal(db), "");
@@ -217,7 +250,7 @@ TEST(SqlUpgrade, WaitsForAReaderWithoutStoppingPublishers) {
     EXPECT_NO_THROW(app.exec("insert into queue.message (channel) values ('a')"));
     reader.exec("commit");
     upgrade.join();
-    EXPECT_EQ(db.value("select schema_version from queue.log"), "2");
+    EXPECT_EQ(db.value("select schema_version from queue.log"), newest);
 }
 
 TEST(SqlUpgrade, KeepsAndNumbersTheRowsOfAnOlderTable) {

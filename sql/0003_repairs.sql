@@ -1,0 +1,101 @@
+-- What 0001_queue.sql and 0002_sender.sql left to be mended, for databases they have run in already.
+--
+-- Runs after them and like them: with `psql -f` or as one string, and again at any time. No row is
+-- rewritten. docs/database.md explains the whole.
+
+begin isolation level read committed;
+
+-- The same key as in 0001_queue.sql: one migration at a time.
+select pg_catalog.pg_advisory_xact_lock(8099557239769099364);
+
+set local search_path = pg_catalog, pg_temp;
+set local client_min_messages = warning;
+
+do $$
+declare
+    newest constant int := 3;
+    found int;
+begin
+    if to_regclass('queue.log') is not null then
+        execute 'select schema_version from queue.log' into found;
+    end if;
+    if found is null or found < 2 then
+        raise exception 'the queue schema is not in this database, or older than version 2'
+            using hint = 'Run 0001_queue.sql and 0002_sender.sql first.';
+    end if;
+    if found > newest then
+        raise exception 'the queue schema in this database has version %, these files know only up to %',
+                found, newest
+            using hint = 'Run a pgherald at least as new as the one that migrated this database.';
+    end if;
+end
+$$;
+
+-- All that needs the tables for itself, in one go.
+do $$
+declare
+    last_attempt constant int := 10;
+    -- Only the outermost statement settles first. One that a trigger runs would settle its rows while those of
+    -- the statement around it have lower numbers and are not settled yet: its rows wait for COMMIT.
+    trusted constant text := $when$
+        pg_trigger_depth() = 0
+        and coalesce(current_setting('pgherald.settle_first', true), '') = 'on'
+        and has_function_privilege(session_user, 'queue.settle_first()'::regprocedure, 'execute')$when$;
+    wanted record;
+    enabled "char";
+begin
+    if not exists (select from pg_trigger
+                   where tgrelid = 'queue.message'::regclass
+                     and tgname in ('settle_begin', 'draw_seq', 'settle_row', 'settle_statement')
+                     and pg_get_triggerdef(oid) !~ 'pg_trigger_depth') then
+        return;
+    end if;
+
+    -- As in 0002_sender.sql: while it waits, everybody else would wait behind it.
+    for attempt in 1..last_attempt loop
+        begin
+            set local lock_timeout = '1s';
+            lock table queue.message in access exclusive mode;
+            exit;
+        exception when lock_not_available then
+            if attempt = last_attempt then
+                raise exception using errcode = 'lock_not_available',
+                    message = 'someone uses queue.message all the time, and its triggers must be changed',
+                    hint = 'Run this again when no long transaction (a pg_dump, say) reads the table.';
+            end if;
+            perform pg_sleep(1);
+        end;
+    end loop;
+    set local lock_timeout to default;
+
+    for wanted in
+        select * from (values
+            ('settle_begin', format('create trigger settle_begin before insert on queue.message
+                for each statement when (%s) execute function queue.settle_begin()', trusted)),
+            ('draw_seq', format('create trigger draw_seq before insert on queue.message
+                for each row when (new.seq is null or not (%s)) execute function queue.draw_seq()', trusted)),
+            ('settle_row', format('create constraint trigger settle_row after insert on queue.message
+                deferrable initially deferred
+                for each row when (not (%s)) execute function queue.settle_row()', trusted)),
+            ('settle_statement', format('create trigger settle_statement after insert on queue.message
+                referencing new table as inserted
+                for each statement when (%s) execute function queue.settle_statement()', trusted)))
+            as w (name, ddl)
+    loop
+        select tgenabled into enabled from pg_trigger
+        where tgrelid = 'queue.message'::regclass and tgname = wanted.name;
+        execute format('drop trigger if exists %I on queue.message', wanted.name);
+        execute wanted.ddl;
+        -- One that was disabled stays disabled.
+        if enabled <> 'O' then
+            execute format('alter table queue.message %s trigger %I',
+                           case enabled when 'D' then 'disable' when 'R' then 'enable replica'
+                                        else 'enable always' end, wanted.name);
+        end if;
+    end loop;
+end
+$$;
+
+update queue.log set schema_version = 3 where schema_version < 3;
+
+commit;
