@@ -44,17 +44,21 @@ declare
     wanted record;
     enabled "char";
 begin
-    if not exists (select from pg_trigger
-                   where tgrelid = 'queue.message'::regclass
-                     and tgname in ('settle_begin', 'draw_seq', 'settle_row', 'settle_statement')
-                     and pg_get_triggerdef(oid) !~ 'pg_trigger_depth') then
+    if exists (select from pg_attribute where attrelid = 'queue.log'::regclass
+               and attname = 'log_table' and not attisdropped)
+       and not exists (select from pg_trigger
+                       where tgrelid = 'queue.message'::regclass
+                         and tgname in ('settle_begin', 'draw_seq', 'settle_row', 'settle_statement')
+                         and pg_get_triggerdef(oid) !~ 'pg_trigger_depth') then
         return;
     end if;
 
-    -- As in 0002_sender.sql: while it waits, everybody else would wait behind it.
+    -- As in 0002_sender.sql: while it waits, everybody else would wait behind it. Others take the two in either
+    -- order, so both waits together end before Postgres looks for deadlocks (deadlock_timeout, a second).
     for attempt in 1..last_attempt loop
         begin
-            set local lock_timeout = '1s';
+            set local lock_timeout = '400ms';
+            lock table queue.log in access exclusive mode;
             lock table queue.message in access exclusive mode;
             exit;
         exception when lock_not_available then
@@ -67,6 +71,11 @@ begin
         end;
     end loop;
     set local lock_timeout to default;
+
+    -- The oid of queue.log itself, as current_epoch() has last seen it. A dump carries it into tables that have
+    -- others.
+    alter table queue.log add column if not exists log_table oid;
+    update queue.log set log_table = tableoid where log_table is null;
 
     for wanted in
         select * from (values
@@ -93,6 +102,38 @@ begin
                                         else 'enable always' end, wanted.name);
         end if;
     end loop;
+end
+$$;
+
+-- As it was, and finds a dump that was restored over the database it came from: the same server and database,
+-- but sequences and rows of an earlier time, so numbers are handed out again.
+create or replace function queue.current_epoch() returns text
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set row_security = off
+    as $$
+declare
+    present bigint := queue.current_timeline();
+    here_system bigint := (select system_identifier from pg_control_system());
+    here_database oid := (select oid from pg_database where datname = current_database());
+begin
+    if exists (select from queue.log l
+               where l.system_identifier <> here_system or l.database <> here_database
+                  or l.log_table is distinct from l.tableoid) then
+        lock table queue.settling in share update exclusive mode;
+        update queue.log l
+        set system_identifier = here_system, database = here_database, log_table = l.tableoid
+        where l.system_identifier <> here_system or l.database <> here_database
+           or l.log_table is distinct from l.tableoid;
+        if found then
+            delete from queue.timeline;
+            perform setval('queue.timeline_seq', 0);
+            perform queue.new_epoch();
+        end if;
+    end if;
+    if present <> pg_sequence_last_value('queue.timeline_seq') then
+        lock table queue.settling in share update exclusive mode;
+        perform queue.record_timeline(present);
+    end if;
+    return (select epoch from queue.log) || '.' || present;
 end
 $$;
 

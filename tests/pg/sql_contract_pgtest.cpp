@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
@@ -275,6 +276,47 @@ TEST(SqlContract, ACopyOfADatabaseGetsAnEpochOfItsOwn) {
         EXPECT_EQ(copy.value("select queue.head()"), "2");
     }
     admin.exec("drop database " + name + " with (force)");
+}
+
+// The same server and database as before, but the numbers go back, and come again for others.
+TEST(SqlContract, ADumpRestoredOverItsOwnDatabaseGetsAnEpochOfItsOwn) {
+    database db;
+    db.exec("insert into queue.message (channel) values ('a')");
+    const cell epoch = db.value("select queue.current_epoch()");
+    const std::string file = shared_server().data_folder() + "/" + db.name() + ".dump";
+    const auto run = [&](const std::string& tool, const std::string& arguments) {
+        const std::string command = "'" + shared_server().bin_folder() + "/" + tool + "' " +
+                                    arguments + " -d '" + db.conninfo() + "'";
+        ASSERT_EQ(std::system(command.c_str()), 0) << command;
+    };
+    run("pg_dump", "-Fc -f '" + file + "'");
+    EXPECT_EQ(db.value("select queue.current_epoch()"), epoch);
+    db.exec("insert into queue.message (channel) values ('lost')");
+    for (const std::string how : {"--clean", "", "--clean --single-transaction"}) {
+        if (how.empty())
+            db.exec("drop schema queue cascade");
+        run("pg_restore", how + " '" + file + "'");
+        EXPECT_EQ(db.value("select queue.head()"), "1");
+        const cell restored = db.value("select queue.current_epoch()");
+        EXPECT_NE(restored, epoch) << how;
+        EXPECT_EQ(db.value("select queue.current_epoch()"), restored) << how;
+        db.exec("insert into queue.message (channel) values ('other')");
+        EXPECT_EQ(db.value("select queue.head()"), "2");
+    }
+    std::remove(file.c_str());
+}
+
+// What moves the table keeps what it is: clients go on.
+TEST(SqlContract, RewritingTheLogsTablesKeepsTheEpoch) {
+    database db;
+    db.exec("insert into queue.message (channel) values ('a')");
+    const cell epoch = db.value("select queue.current_epoch()");
+    for (const char* table : {"queue.log", "queue.message", "queue.timeline"}) {
+        db.exec(std::string("vacuum full ") + table);
+    }
+    connection owner = db.connect();
+    apply_sql(owner);
+    EXPECT_EQ(db.value("select queue.current_epoch()"), epoch);
 }
 
 TEST(SqlContract, ConsumerLagCountsWhatIsNotAcknowledged) {

@@ -138,6 +138,7 @@ public:
 
     const std::string& socket_folder() const { return folder_; }
     const std::string& data_folder() const { return data_; }
+    const std::string& bin_folder() const { return bin_; } // pg_dump and the like
     int port() const { return port_; }
     int tcp_port() const { return port_; }
     int version() const;         // 150004 and so on
