@@ -81,6 +81,12 @@ begin
                      and i.indpred is null and i.indnkeyatts = 1 and a.attname = 'id') then
         problems := problems || 'id is neither its primary key nor unique'::text;
     end if;
+    -- Only now, since the column may be missing. Readers can't tell a row without id from a removal.
+    if problems = '{}' then
+        if exists (select from queue.message where id is null) then
+            problems := problems || 'it has rows whose id is null'::text;
+        end if;
+    end if;
     if problems <> '{}' then
         raise exception 'queue.message exists and can not be upgraded: %', array_to_string(problems, '; ')
             using hint = 'Change or rename that table, then run this file again. Nothing has been changed.';
@@ -144,6 +150,7 @@ begin
     end loop;
 
     alter table queue.message
+        alter column id set not null,
         alter column channel set not null,
         alter column created_at set not null, alter column created_at set default now(),
         alter column updated_at set not null, alter column updated_at set default now(),

@@ -43,9 +43,11 @@ declare
         and has_function_privilege(session_user, 'queue.settle_first()'::regprocedure, 'execute')$when$;
     wanted record;
     enabled "char";
+    without_id bigint;
 begin
-    if exists (select from pg_attribute where attrelid = 'queue.log'::regclass
-               and attname = 'log_table' and not attisdropped)
+    if (select attnotnull from pg_attribute where attrelid = 'queue.message'::regclass and attname = 'id')
+       and exists (select from pg_attribute where attrelid = 'queue.log'::regclass
+                   and attname = 'log_table' and not attisdropped)
        and not exists (select from pg_trigger
                        where tgrelid = 'queue.message'::regclass
                          and tgname in ('settle_begin', 'draw_seq', 'settle_row', 'settle_statement')
@@ -71,6 +73,16 @@ begin
         end;
     end loop;
     set local lock_timeout to default;
+
+    -- The table was once upgraded with an id that is unique but may be null. Readers take a row without one for
+    -- a removal.
+    select count(*) into without_id from queue.message where id is null;
+    if without_id > 0 then
+        raise exception 'rows of queue.message that have no id: %', without_id
+            using hint = 'Give them one (update queue.message set id = gen_random_uuid() where id is null), or '
+                         'delete them, then run this file again. Nothing has been changed.';
+    end if;
+    alter table queue.message alter column id set not null;
 
     -- The oid of queue.log itself, as current_epoch() has last seen it. A dump carries it into tables that have
     -- others.

@@ -347,3 +347,35 @@ TEST(SqlUpgrade, SaysThatIdIsNotUnique) {
     db.exec(old_schema("") + "alter table queue.message drop constraint message_pkey");
     EXPECT_NE(refusal(db).find("id is neither"), std::string::npos);
 }
+
+// Readers took a row without id for a removal, and subscribers were reset.
+TEST(SqlUpgrade, EveryRowHasAnId) {
+    const std::string nullable = "alter table queue.message drop constraint message_pkey;"
+                                 "alter table queue.message alter column id drop not null,"
+                                 " add constraint id_key unique (id);";
+    for (const bool by_first_file : {true, false}) {
+        SCOPED_TRACE(by_first_file);
+        database db(database::content::empty);
+        if (by_first_file) {
+            db.exec(old_schema("") + nullable);
+        } else {
+            connection conn = db.connect();
+            conn.exec(read_file(sql_files().at(0)));
+            conn.exec(read_file(sql_files().at(1)));
+            db.exec(nullable);
+        }
+        db.exec("insert into queue.message (id, channel) values (null, 'a'),"
+                " ('00000000-0000-4000-8000-000000000001', 'a')");
+        const std::string problem = refusal(db);
+        EXPECT_NE(problem.find(by_first_file ? "it has rows whose id is null"
+                                             : "rows of queue.message that have no id: 1"),
+                  std::string::npos)
+            << problem;
+        db.exec("update queue.message set id = gen_random_uuid() where id is null");
+        ASSERT_EQ(refusal(db), "");
+        EXPECT_THROW(db.exec("insert into queue.message (id, channel) values (null, 'a')"),
+                     postgres_error);
+        EXPECT_EQ(db.value("select count(*) from queue.message where seq between 1 and 2"), "2");
+        EXPECT_EQ(refusal(db), "");
+    }
+}
