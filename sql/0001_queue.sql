@@ -628,8 +628,13 @@ begin
         return;
     end if;
     -- Also the trigger functions: whoever may execute one may hang it on a table of his own and feed it
-    -- numbers.
-    revoke all on all functions in schema queue from public;
+    -- numbers. By name, because a schema that was there before may hold functions of others.
+    revoke all on function
+        queue.settle_first(), queue.current_timeline(), queue.record_timeline(bigint), queue.draw_seq(),
+        queue.settle_row(), queue.settle_begin(), queue.settle_statement(), queue.refuse_new_seq(),
+        queue.notify_channel(), queue.forget_deleted(), queue.new_epoch(), queue.forget_truncated(),
+        queue.is_own(xid, xid8), queue.head(), queue.current_epoch()
+    from public;
 
     perform setval('queue.settled_seq', coalesce(pg_sequence_last_value('queue.settled_seq'), 0));
     perform setval('queue.timeline_seq', present);

@@ -379,3 +379,12 @@ TEST(SqlUpgrade, EveryRowHasAnId) {
         EXPECT_EQ(refusal(db), "");
     }
 }
+
+TEST(SqlUpgrade, FunctionsOfOthersInTheSchemaStayForEverybody) {
+    database db(database::content::empty);
+    db.exec(old_schema("") + "create function queue.own() returns int language sql as 'select 1'");
+    ASSERT_EQ(refusal(db), "");
+    EXPECT_EQ(db.query("select proname from pg_proc where pronamespace = 'queue'::regnamespace "
+                       "and has_function_privilege('public', oid, 'execute')"),
+              (rows{{"own"}}));
+}
