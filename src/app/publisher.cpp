@@ -78,23 +78,32 @@ asio::awaitable<void> publisher::run() {
 }
 
 asio::awaitable<bool> publisher::ensure_open() {
-    if (connection_.is_open()) {
-        co_return true;
+    if (!connection_.is_open()) {
+        prepared_ = false;
+        const bool opened = co_await connection_.open();
+        if (!opened) {
+            co_return false;
+        }
     }
-    const bool opened = co_await connection_.open();
-    if (!opened) {
-        co_return false;
+    if (prepared_) {
+        co_return true;
     }
     pg::message_store store(*connection_);
     const auto prepared = co_await store.prepare_to_publish();
-    if (!prepared) {
-        if (!stopping_) {
-            connection_.lost(prepared.error());
-        }
-        co_await pause(std::chrono::milliseconds(500));
-        co_return false;
+    if (prepared) {
+        prepared_ = true;
+        co_return true;
     }
-    co_return true;
+    if (!stopping_) {
+        if (prepared.error().what == pg::error::kind::lost) {
+            connection_.lost(prepared.error());
+        } else {
+            // Another connection would be refused as well.
+            report("nothing can be published: " + prepared.error().message);
+        }
+    }
+    co_await pause(std::chrono::milliseconds(500));
+    co_return false;
 }
 
 asio::awaitable<void> publisher::publish_all(batch items) {
@@ -160,22 +169,23 @@ asio::awaitable<void> publisher::publish_batch(batch items) {
         std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - begun)});
     const bool as_role = items.front().role != nullptr;
     if (as_role && (why.is_role() || why.is_schema())) {
-        report(why);
+        report(why.message);
     }
     refuse(items, failure_of(why, as_role));
 }
 
-/// What an operator must mend, be it a role or a function of a policy. Once a minute for each.
-void publisher::report(const pg::error& role_problem) {
+/// What an operator must mend, be it a right, a role or a function of a policy. Once a minute for
+/// each.
+void publisher::report(const std::string& problem) {
     constexpr std::size_t most = 64;
     const auto now = clock::now();
     if (reported_.size() == most) {
         reported_.clear();
     }
-    const auto [told, first] = reported_.try_emplace(role_problem.message, now);
+    const auto [told, first] = reported_.try_emplace(problem, now);
     if (first || now - told->second >= std::chrono::minutes(1)) {
         told->second = now;
-        observer_.observe(base::observed::postgres_unusable{"publish", role_problem.message});
+        observer_.observe(base::observed::postgres_unusable{"publish", problem});
     }
 }
 

@@ -79,7 +79,7 @@ private:
     asio::awaitable<void> publish_batch(batch items);
     asio::awaitable<pg::outcome<std::vector<pg::stored>>> store(const batch& items);
     asio::awaitable<void> publish_halves(batch items);
-    void report(const pg::error& role_problem);
+    void report(const std::string& problem);
     void answer(batch& items, const std::vector<pg::stored>& fates);
     void refuse(batch& items, const base::failure& failure);
     void refuse_breakers();
@@ -91,10 +91,11 @@ private:
     base::observer& observer_;
     reply reply_;
     reopening_connection connection_;
+    bool prepared_ = false; ///< the connection, to publish
     core::publish_queue<publish_request> queue_;
     std::vector<publish_request> in_doubt_; ///< to be sent again first, with the same ids
     std::vector<std::vector<publish_receipt>> receipts_; ///< by shard, until flush_receipts()
-    std::map<std::string, std::chrono::steady_clock::time_point> reported_; ///< role problems
+    std::map<std::string, std::chrono::steady_clock::time_point> reported_; ///< by problem
     signal wake_;
     signal idle_;
     std::size_t in_flight_ = 0;

@@ -71,6 +71,20 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
         co_await unusable(*wrong);
         co_return false;
     }
+    // Later, subscribers shouldn't lose what goes on without a right that somebody took away.
+    if (!log_) {
+        const auto grants = co_await store.missing_grants();
+        if (!grants) {
+            co_await unusable("the rights of the daemon's role could not be read: " +
+                              grants.error().message);
+            co_return false;
+        }
+        if (!grants->empty()) {
+            co_await unusable("the daemon's role lacks rights, run as the schema's owner: " +
+                              *grants);
+            co_return false;
+        }
+    }
     co_return true;
 }
 

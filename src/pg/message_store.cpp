@@ -34,6 +34,28 @@ constexpr std::string_view hides_messages =
     "or exists (select from policy where not permissive and shown <> 'true'))) "
     "from pg_class where oid = 'queue.message'::regclass";
 
+// By columns, since they may be granted one by one.
+constexpr std::string_view lacking_grants =
+    "select coalesce(string_agg(format('grant %s to %I', what, current_user), '; ' order by place),"
+    " '') from ("
+    "select place, format('%s on %s', privilege, relation) as what from (values "
+    "(1, 'select', 'queue.message', '{id,channel,data,created_at,seq,sender}'::text[]), "
+    "(2, 'insert', 'queue.message', '{id,channel,data,seq,sender}'), "
+    "(4, 'select', 'queue.log', '{schema_version,epoch,emptied_at}'), "
+    "(5, 'select', 'queue.timeline', '{timeline,began_at}'), "
+    "(6, 'select', 'queue.trimmed', '{channel,seq}'), "
+    "(7, 'select', 'queue.consumer', '{channel,name,acked_seq,updated_at}'), "
+    "(8, 'insert', 'queue.consumer', '{channel,name,acked_seq}'), "
+    "(9, 'update', 'queue.consumer', '{acked_seq,updated_at}')) "
+    "as needed (place, privilege, relation, columns) "
+    "where exists (select from unnest(columns) as each (name) "
+    "where not has_column_privilege(relation, each.name, privilege)) "
+    "union all select 3, 'usage on sequence queue.message_seq' "
+    "where not has_sequence_privilege('queue.message_seq', 'usage, update') "
+    "union all select 10, 'execute on function ' || function from (values "
+    "('queue.settle_first()'), ('queue.current_epoch()')) as needed (function) "
+    "where not has_function_privilege(function, 'execute')) as lacking";
+
 const std::string state_of_channel =
     joined("select ", log_epoch, ", ", log_head,
            ", coalesce((select min(seq) from queue.message where channel = $1), 0) from queue.log");
@@ -46,6 +68,13 @@ asio::awaitable<outcome<server_check>> message_store::check_server() {
     if (!answer)
         co_return answer.error();
     co_return server_check{std::string(answer->text(0, 0)), answer->text(0, 1) == "t"};
+}
+
+asio::awaitable<outcome<std::string>> message_store::missing_grants() {
+    auto answer = co_await connection_.query(lacking_grants);
+    if (!answer)
+        co_return answer.error();
+    co_return std::string(answer->text(0, 0));
 }
 
 asio::awaitable<outcome<int>> message_store::schema_version() {

@@ -102,6 +102,10 @@ public:
 
     asio::awaitable<outcome<server_check>> check_server();
 
+    /// The GRANTs without which this role can't do what every daemon does, as statements for the
+    /// schema's owner; nothing if it has all of them. The schema must be up to date.
+    asio::awaitable<outcome<std::string>> missing_grants();
+
     /// 0 where the schema isn't there. Takes no lock that could wait for a writer.
     asio::awaitable<outcome<int>> schema_version();
 

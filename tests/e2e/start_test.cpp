@@ -206,6 +206,19 @@ TEST(Start, IsBrokenOffWhileAMigrationWaits) {
     EXPECT_EQ(one.wait(std::chrono::seconds(30)), 0);
 }
 
+// It started, and then couldn't publish.
+TEST(Start, MissingRightsAreNamedAsGrants) {
+    for (const std::string right :
+         {"insert on queue.message", "execute on function queue.settle_first()",
+          "update on queue.consumer"}) {
+        support::database db;
+        support::role herald(db, grants::daemon);
+        db.exec("revoke " + right + " from " + herald.name());
+        const std::string log = refused_start(db.conninfo(herald.name()));
+        EXPECT_TRUE(says(log, "grant " + right + " to " + herald.name())) << log;
+    }
+}
+
 TEST(Start, MigrateOnStart) {
     support::database db(support::database::content::empty);
     daemon one({.dsn = db.conninfo(), .settings = {{"POSTGRES_MIGRATE", "true"}}});
@@ -274,6 +287,36 @@ TEST(Start, ARoleWithTheDocumentedGrantsIsEnough) {
     client.socket.send(R"({"type":"publish","channel":"x","data":1})");
     client.next();
     client.next();
+}
+
+// It made a new connection twice a second, and said so each time.
+TEST(Start, ARightToPublishThatIsTakenAwayLaterIsToldOnce) {
+    support::database db;
+    support::role herald(db, grants::daemon);
+    daemon one({.dsn = db.conninfo(herald.name())});
+    support::herald_client client(one.port());
+    client.subscribe("x");
+    const std::string right = "execute on function queue.settle_first()";
+    db.exec("revoke " + right + " from " + herald.name());
+    db.exec("select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and application_name = 'pgherald/publish'");
+    EXPECT_TRUE(one.says("permission denied for function settle_first")) << one.log();
+    const std::string publish = R"({"type":"publish","channel":"x","data":1})";
+    client.socket.send(publish);
+    EXPECT_EQ(client.next("error", std::chrono::seconds(20)).at("code"), "unavailable");
+    std::size_t told = 0;
+    const std::string log = one.log();
+    for (std::size_t at = 0; (at = log.find("settle_first", at)) != std::string::npos; ++at)
+        ++told;
+    EXPECT_EQ(told, 1U) << log;
+    // Who only listens goes on, and so does publishing when it is mended.
+    db.exec("insert into queue.message (channel) values ('x')");
+    client.next("message");
+    db.exec("grant " + right + " to " + herald.name());
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(10), [&] {
+        client.socket.send(publish);
+        return client.next().type() != "error";
+    }));
 }
 
 /// pgbouncer in transaction mode takes LISTEN and never delivers.

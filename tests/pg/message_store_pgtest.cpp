@@ -1,3 +1,4 @@
+#include "tests/pg/roles.hpp"
 #include "tests/pg/store_test.hpp"
 
 namespace {
@@ -122,6 +123,46 @@ TEST_F(message_store_test, says_when_a_right_is_missing) {
     EXPECT_TRUE(loop::run(context, denied.schema_version()).error().is_permission());
     EXPECT_TRUE(loop::run(context, denied.read_after(0, 1, 1)).error().is_permission());
     EXPECT_TRUE(loop::run(context, denied.prepare_to_publish()).error().is_permission());
+}
+
+TEST_F(message_store_test, names_the_grants_that_are_missing) {
+    const support::role role(db, grants::daemon);
+    auto own = open(db.conninfo(role.name()));
+    pg::message_store as_daemon(own);
+    EXPECT_EQ(done(as_daemon.missing_grants()), "");
+    EXPECT_EQ(done(store.missing_grants()), "") << "a superuser's";
+    const std::string rights[] = {"select on queue.message",
+                                  "insert on queue.message",
+                                  "usage on sequence queue.message_seq",
+                                  "select on queue.log",
+                                  "select on queue.timeline",
+                                  "select on queue.trimmed",
+                                  "select on queue.consumer",
+                                  "insert on queue.consumer",
+                                  "update on queue.consumer",
+                                  "execute on function queue.settle_first()",
+                                  "execute on function queue.current_epoch()"};
+    std::string all;
+    for (const std::string& right : rights) {
+        db.exec("revoke " + right + " from " + role.name());
+        const std::string grant = "grant " + right + " to " + role.name();
+        EXPECT_EQ(done(as_daemon.missing_grants()), grant);
+        db.exec(grant);
+        all += (all.empty() ? "" : "; ") + grant;
+    }
+    for (const std::string& right : rights)
+        db.exec("revoke " + right + " from " + role.name());
+    EXPECT_EQ(done(as_daemon.missing_grants()), all);
+    db.exec(all);
+    EXPECT_EQ(done(as_daemon.missing_grants()), "");
+    // What it needs of a table is enough.
+    db.exec("revoke insert on queue.message from " + role.name() +
+            "; grant insert (id, channel, data, sender, seq) on queue.message to " + role.name());
+    EXPECT_EQ(done(as_daemon.missing_grants()), "");
+    ASSERT_TRUE(loop::run(context, as_daemon.prepare_to_publish()));
+    const std::string id = uuid(1);
+    const pg::publish_item item[] = {{id, "sports", "1"}};
+    EXPECT_TRUE(loop::run(context, as_daemon.publish(item)));
 }
 
 TEST_F(message_store_test, publishes_in_order) {
