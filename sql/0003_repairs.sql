@@ -117,6 +117,25 @@ begin
 end
 $$;
 
+-- As it was, but what it notes is the head. settled_seq reaches the WAL before the COMMIT it is for: after a failover
+-- it may be above what the new primary has, and a reader of the lost messages would be taken for one who knows
+-- the log. Only the first transaction on a timeline asks for the head, whatever it has inserted itself.
+create or replace function queue.record_timeline(present bigint) returns void
+    language plpgsql volatile set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    recorder xid8;
+begin
+    select recorded_by into recorder from queue.timeline where timeline = present;
+    if not found then
+        insert into queue.timeline (timeline, began_at) values (present, queue.head())
+        on conflict do nothing;
+    elsif recorder <> pg_current_xact_id() then
+        perform setval('queue.timeline_seq', present);
+    end if;
+end
+$$;
+
 -- As it was, and finds a dump that was restored over the database it came from: the same server and database,
 -- but sequences and rows of an earlier time, so numbers are handed out again.
 create or replace function queue.current_epoch() returns text

@@ -35,7 +35,7 @@ struct page {
 
 struct timeline_start {
     std::int64_t timeline;
-    base::seq began_at; ///< number settled when it began
+    base::seq began_at; ///< the head when it began
 };
 
 /// From one snapshot.
