@@ -48,6 +48,9 @@ begin
     if (select attnotnull from pg_attribute where attrelid = 'queue.message'::regclass and attname = 'id')
        and exists (select from pg_attribute where attrelid = 'queue.log'::regclass
                    and attname = 'log_table' and not attisdropped)
+       and exists (select from pg_constraint
+                   where conrelid = 'queue.message'::regclass and conname = 'message_channel_check'
+                     and pg_get_constraintdef(oid) ~ 'u009f')
        and not exists (select from pg_trigger
                        where tgrelid = 'queue.message'::regclass
                          and tgname in ('settle_begin', 'draw_seq', 'settle_row', 'settle_statement')
@@ -88,6 +91,11 @@ begin
     -- others.
     alter table queue.log add column if not exists log_table oid;
     update queue.log set log_table = tableoid where log_table is null;
+
+    -- Without U+0080 to U+009F, which no client can ask for. Not valid: rows that break the rule are kept.
+    alter table queue.message drop constraint if exists message_channel_check;
+    alter table queue.message add constraint message_channel_check
+        check (octet_length(channel) between 1 and 255 and channel !~ '[\u0001-\u001f\u007f-\u009f]') not valid;
 
     for wanted in
         select * from (values

@@ -158,12 +158,13 @@ TEST(SqlContract, TheChannelTriggerCanBeSwitchedOffAndTheBellStays) {
 
 TEST(SqlContract, ChannelNamesAreChecked) {
     database db;
-    for (const char* good : {"'a'", "repeat('x', 255)", "'a b/c:\"{}\"'", "U&'\\00e9\\+01F389'"}) {
+    for (const char* good : {"'a'", "repeat('x', 255)", "'a b/c:\"{}\"'", "U&'\\00e9\\+01F389'",
+                             "U&'\\00a0'"}) {
         EXPECT_NO_THROW(
             db.exec(std::string("insert into queue.message (channel) values (") + good + ")"));
     }
     for (const char* bad : {"''", "null", "repeat('x', 256)", "repeat(U&'\\00e9', 128)", "E'a\\nb'",
-                            "E'\\x01'", "E'\\x1f'", "E'\\x7f'"}) {
+                            "E'\\x01'", "E'\\x1f'", "E'\\x7f'", "U&'\\0080'", "U&'a\\009f'"}) {
         EXPECT_THROW(
             db.exec(std::string("insert into queue.message (channel) values (") + bad + ")"),
             postgres_error)

@@ -170,7 +170,8 @@ TEST(SqlUpgrade, FromVersionTwoKeepsRowsEpochAndDisabledTriggers) {
     conn.exec(read_file(sql_files().at(0)));
     conn.exec(read_file(sql_files().at(1)));
     ASSERT_EQ(db.value("select schema_version from queue.log"), "2");
-    db.exec("insert into queue.message (channel) values ('a'), ('b')");
+    // A name that was allowed, and that no client could ever subscribe to.
+    db.exec("insert into queue.message (channel) values ('a'), (U&'\\0085')");
     db.exec("alter table queue.message disable trigger settle_begin;"
             "alter table queue.message enable always trigger settle_row");
     const std::string kept = "select queue.current_epoch(), queue.head(), "
