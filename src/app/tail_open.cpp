@@ -76,7 +76,8 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
         const auto grants = co_await store.missing_grants();
         if (!grants) {
             co_await unusable("the rights of the daemon's role could not be read: " +
-                              grants.error().message);
+                                  grants.error().message,
+                              grants.error().is_transient());
             co_return false;
         }
         if (!grants->empty()) {
