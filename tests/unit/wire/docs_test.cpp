@@ -60,12 +60,15 @@ TEST(Docs, EveryErrorCodeIsDescribed) {
     EXPECT_TRUE(row(errors, "no_such_code").empty());
 }
 
+// 1002 is the frame reader's own (ws/frame_reader.cpp): no frame of the protocol is read by then.
+constexpr int not_a_websocket_frame = 1002;
+
 TEST(Docs, EveryCloseCodeIsDescribed) {
     const auto errors = page("errors.md");
     const auto protocol = page("protocol.md");
     for (int number = 1000; number < 5000; ++number) {
         const auto code = static_cast<wire::close_code>(number);
-        const bool known = !wire::reason_of(code).empty();
+        const bool known = number == not_a_websocket_frame || !wire::reason_of(code).empty();
         for (const auto& text : {errors, protocol}) {
             const auto found = row(text, std::to_string(number));
             ASSERT_EQ(!found.empty(), known) << number;
