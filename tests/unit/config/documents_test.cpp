@@ -114,6 +114,25 @@ TEST(config_md, has_a_row_for_every_key_and_no_other) {
         })) << at->str();
 }
 
+// What is only sometimes needed is a comment in the file, and has one behind it on the page.
+std::vector<std::string> grants_in(const std::string& text) {
+    std::vector<std::string> found;
+    const std::regex grant("grant [^;]* to pgherald;");
+    for (std::sregex_iterator at(text.begin(), text.end(), grant), end; at != end; ++at)
+        found.push_back(at->str());
+    return found;
+}
+
+TEST(grants_sql, is_what_the_page_of_the_database_lists) {
+    const auto text = content_of("docs/database.md");
+    const auto from = text.find("**The daemon**");
+    ASSERT_NE(from, text.npos);
+    const auto block = text.find("```sql", from);
+    const auto listed = grants_in(text.substr(block, text.find("\n```", block) - block));
+    EXPECT_GE(listed.size(), 8u);
+    EXPECT_EQ(grants_in(content_of("deploy/grants.sql")), listed);
+}
+
 // Examples are copied by readers: each must load.
 TEST(config_md, examples_in_toml_are_valid) {
     const auto text = content_of("docs/config.md");
