@@ -41,24 +41,35 @@ as_root() {
     fi
 }
 
+APT_INSTALL=(
+    env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300
+    install -y --no-install-recommends
+)
+
 apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 \
-        install -y --no-install-recommends "$@" </dev/null
+    as_root "${APT_INSTALL[@]}" "$@" </dev/null
 }
 
 # Debian makes a database cluster named main as it installs the server, and starts it. Nobody asked for that
-# one here, so it isn't made; afterwards the setting is as it was.
+# one here, so it isn't made; afterwards the setting is as it was, also when Ctrl-C ends it: one shell of root's
+# does it all, so that no second password is asked for in between.
 install_postgres() {
-    local setting=/etc/postgresql-common/createcluster.conf status=0
+    local setting=/etc/postgresql-common/createcluster.conf
     is_installed postgresql-common || apt_install postgresql-common || return
     if ! grep -q '^#create_main_cluster = true' "$setting"; then
         apt_install postgresql # somebody has decided it already
         return
     fi
-    as_root sed -i 's/^#create_main_cluster = true/create_main_cluster = false/' "$setting"
-    apt_install postgresql || status=$?
-    as_root sed -i 's/^create_main_cluster = false/#create_main_cluster = true/' "$setting"
-    return "$status"
+    # shellcheck disable=SC2016 # expanded by that shell
+    as_root bash -c '
+        setting=$1
+        shift
+        trap '\''sed -i "s/^create_main_cluster = false/#create_main_cluster = true/" "$setting"'\'' EXIT
+        trap "exit 130" INT
+        trap "exit 143" TERM HUP
+        sed -i "s/^#create_main_cluster = true/create_main_cluster = false/" "$setting"
+        "$@"
+        exit' install-postgres "$setting" "${APT_INSTALL[@]}" postgresql </dev/null
 }
 
 # install_missing PACKAGE...: "boost" stands for the Boost headers.
