@@ -19,40 +19,64 @@ fail() {
     exit 1
 }
 
-# Postgres refuses to run as root.
-pick_user() {
-    server_user=
-    if [ "$(id -u)" -eq 0 ]; then
-        server_user=${SUDO_USER:-postgres}
-        if [ "$server_user" = root ]; then
-            server_user=postgres
-        fi
-    fi
+# Sets `become` to what stands before a command to run it as this user; without one, as whoever runs this script. Not
+# runuser, which waits beside the command, and kills it when it takes two seconds to end.
+become_user() {
+    become=()
+    [ -z "$1" ] || [ "$1" = "$(id -un)" ] ||
+        become=(env "HOME=$(getent passwd "$1" | cut -d : -f 6)" setpriv --reuid "$1" --regid "$(id -g "$1")" --init-groups --)
 }
 
 as_server() {
-    if [ -n "$server_user" ]; then
-        (cd / && runuser -u "$server_user" -- "$@")
-    else
-        "$@"
+    (cd / && become_user "$server_user" && exec "${become[@]}" "$@")
+}
+
+# Postgres refuses to run as root, and the daemon has no need to. A folder that is there belongs to who runs them in it,
+# so it can be used with sudo and without.
+pick_user() {
+    local owner
+    server_user=
+    [ "$(id -u)" -eq 0 ] || return 0
+    server_user=${SUDO_USER:-postgres}
+    if [ "$server_user" = root ]; then
+        server_user=postgres
+    fi
+    owner=$(stat -c %U "$folder" 2>/dev/null || echo root)
+    if [ "$owner" != root ] && id "$owner" >/dev/null 2>&1; then
+        server_user=$owner
     fi
 }
 
-# Every folder above the data must be open to the user Postgres runs as; /root, for one, isn't.
+# Every folder above the data must be open to that user; /root, for one, isn't.
 pick_folder() {
     local parent
     folder=${QUICKSTART_DIR:-$root/.quickstart}
     mkdir -p "$(dirname "$folder")"
     parent=$(cd "$(dirname "$folder")" && pwd)
     folder=$parent/$(basename "$folder")
+    pick_user
     if ! as_server test -x "$parent"; then
-        [ -z "${QUICKSTART_DIR:-}" ] || fail "the user $server_user can't enter $parent: choose another QUICKSTART_DIR"
+        [ -z "${QUICKSTART_DIR:-}" ] || fail "the user ${server_user:-$(id -un)} can't enter $parent: choose another QUICKSTART_DIR"
         folder=/var/lib/pgherald-quickstart
+        pick_user
     fi
     if [ ! -d "$folder" ]; then
         mkdir -m 700 "$folder"
-        [ -z "$server_user" ] || chown "$server_user" "$folder"
     fi
+    if [ -n "$server_user" ] && [ "$(stat -c %U "$folder")" = root ]; then
+        chown "$server_user" "$folder"
+    fi
+    as_server test -w "$folder" ||
+        fail "$folder belongs to $(stat -c %U "$folder"): run this with sudo, or choose another one:" \
+            "QUICKSTART_DIR=~/quickstart deploy/quickstart.sh"
+}
+
+# One at a time in a folder, whoever it is.
+lock_folder() {
+    [ -e "$folder/lock" ] || as_server touch "$folder/lock"
+    { exec 9<"$folder/lock"; } 2>/dev/null ||
+        fail "can't open $folder/lock, which belongs to $(stat -c %U "$folder/lock"): remove it and run this again"
+    flock -n 9 || fail "another quickstart runs in $folder"
 }
 
 port_is_taken() {
@@ -62,13 +86,29 @@ port_is_taken() {
 build() {
     cd "$root"
     # A build folder that has the tests keeps them; a new one is made without, which takes half the time.
-    local output tests=(-D PGHERALD_TESTS=OFF)
+    local output builder='' tests=(-D PGHERALD_TESTS=OFF)
     if [ -f build/release/CMakeCache.txt ]; then
         tests=()
     fi
+    # Not as root in somebody's checkout: without sudo it couldn't be built again.
+    if [ "$(id -u)" -eq 0 ]; then
+        builder=$(stat -c %U build 2>/dev/null || stat -c %U .)
+        id "$builder" >/dev/null 2>&1 || builder=
+    fi
+    become_user "$builder"
+    if [ -e build/release ] && ! "${become[@]}" test -w build/release; then
+        fail "$root/build/release belongs to $(stat -c %U build/release): remove it, or run this with sudo"
+    fi
     echo "building (a few minutes the first time)"
-    output=$(cmake --preset release "${tests[@]}" 2>&1) || fail "cmake failed:"$'\n'"$output"
-    cmake --build --preset release --target pgherald -j "$(build_jobs)"
+    output=$("${become[@]}" cmake --preset release "${tests[@]}" 2>&1) || fail "cmake failed:"$'\n'"$output"
+    "${become[@]}" cmake --build --preset release --target pgherald -j "$(build_jobs)"
+    binary=$root/build/release/pgherald
+    if ! as_server test -x "$binary"; then
+        # The checkout is closed to the user the daemon runs as.
+        as_server rm -f "$folder/pgherald"
+        install -m 755 "$binary" "$folder/pgherald"
+        binary=$folder/pgherald
+    fi
 }
 
 start_postgres() {
@@ -121,9 +161,14 @@ is_ready() {
 }
 
 start_daemon() {
-    # A session of its own: Ctrl-C at the terminal goes to this script alone, which stops it in order.
-    PGHERALD_POSTGRES_DSN=$dsn PGHERALD_SERVER_LISTEN=127.0.0.1:$port \
-        setsid "$root/build/release/pgherald" serve 9>&- &
+    # A session of its own: Ctrl-C at the terminal goes to this script alone, which stops it in order. Should the script be
+    # killed, it goes as well.
+    become_user "$server_user"
+    (
+        cd /
+        export PGHERALD_POSTGRES_DSN=$dsn PGHERALD_SERVER_LISTEN=127.0.0.1:$port
+        exec "${become[@]}" setsid setpriv --pdeathsig TERM "$binary" serve 9>&-
+    ) &
     daemon=$!
     for _ in $(seq 150); do
         if is_ready; then
@@ -157,16 +202,19 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-[[ $port =~ ^[0-9]+$ ]] || fail "PORT is \"$port\", not a number"
+if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
+    fail "PORT is \"$port\", not a number from 1 to 65535"
+fi
+first_open_port=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2>/dev/null || echo 1024)
+((port >= first_open_port)) ||
+    fail "PORT is $port: ports below $first_open_port are for root, and the daemon doesn't run as root here, even with sudo"
 if port_is_taken; then
     fail "port $port is taken; try another one: PORT=$((port + 1)) deploy/quickstart.sh"
 fi
 
 install_missing "${BUILD_PACKAGES[@]}" boost postgresql
-pick_user
 pick_folder
-exec 9>"$folder/lock"
-flock -n 9 || fail "another quickstart runs in $folder"
+lock_folder
 build
 start_postgres
 
@@ -176,8 +224,14 @@ psql=(psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$server dbname=postgres")
 if [ -z "$("${psql[@]}" -c "select 1 from pg_database where datname = 'pgherald'")" ]; then
     "${psql[@]}" -c "create database pgherald"
 fi
-PGHERALD_POSTGRES_DSN=$dsn "$root/build/release/pgherald" migrate
+PGHERALD_POSTGRES_DSN=$dsn as_server "$binary" migrate
 start_daemon
+
+# Only who runs Postgres, and root, can enter the folder of its socket.
+sudo=
+if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ] && [ "$server_user" != "$SUDO_USER" ]; then
+    sudo='sudo '
+fi
 
 cat <<TEXT
 
@@ -185,11 +239,11 @@ pgherald is running. The console: http://127.0.0.1:$port/
 
 Subscribe to the channel sports there, then insert a message from another terminal:
 
-  psql "$dsn" -c "insert into queue.message (channel, data) values ('sports', '{\"match\":\"final\",\"score\":\"2:1\"}')"
+  ${sudo}psql "$dsn" -c "insert into queue.message (channel, data) values ('sports', '{\"match\":\"final\",\"score\":\"2:1\"}')"
 
 Plain LISTEN receives it too:
 
-  psql "$dsn" -c "listen sports" -c "select pg_sleep(20)" -c "select"
+  ${sudo}psql "$dsn" -c "listen sports" -c "select pg_sleep(20)" -c "select"
 
 Ctrl-C stops pgherald and its Postgres; the data stays in $folder
 
