@@ -17,21 +17,23 @@
   const RATE_SECONDS = 60;
   const PONG_DEADLINE_MS = 10000;
   const STABLE_MS = 10000;            // a session this long makes the next backoff start small again
+  const FILTER_PAUSE_MS = 150;        // without a key, before the list is searched
   const STORAGE_KEY = 'pgherald.console';
   const COLOURS = 10;
 
   const CLOSE_CODES = {
     1000: { why: 'the daemon ended the session', again: true },
     1001: { why: 'the daemon is going away', again: true },
+    1002: { why: 'what the page sent was no WebSocket frame', again: false },
     1006: { why: 'the connection was lost', again: true },
     1007: { why: 'a frame was not valid UTF-8', again: false },
     1008: { why: 'no frame came in time', again: true },
     1009: { why: 'a frame was larger than max_frame', again: false },
     1012: { why: 'the daemon is restarting', again: true },
-    1013: { why: 'the daemon is overloaded', again: true },
+    1013: { why: 'the daemon is overloaded', again: true, atLeastMs: 5000 },
     4400: { why: 'too many malformed frames', again: false },
     4401: { why: 'no valid token in time, or it expired', again: false, token: true },
-    4403: { why: 'this origin or address is refused', again: false },
+    4403: { why: 'the origin of this page is not allowed: see websocket.allowed_origins', again: false },
     4429: { why: 'the rate limit was exceeded for too long', again: true, atLeastMs: 30000 },
   };
 
@@ -424,6 +426,7 @@
       case 'welcome': onWelcome(JSON.parse(text)); break;
       case 'live': onLive(JSON.parse(text)); break;
       case 'reset': onReset(JSON.parse(text)); break;
+      case 'epoch': onEpoch(); break;
       case 'unsubscribed': onUnsubscribed(JSON.parse(text)); break;
       case 'expiring': onExpiring(JSON.parse(text)); break;
       case 'ok':
@@ -452,7 +455,7 @@
     $('info-ping').textContent = frame.ping_interval ? `${frame.ping_interval} s` : '–';
     $('info-frame').textContent = frame.max_frame ? `${number.format(frame.max_frame)} bytes` : '–';
     link.asksToken = frame.auth === 'required';
-    sawHead(frame.head);
+    setHead(frame.head);
     setState('connected', '');
     if (link.asksToken && link.token) {
       signIn(link.token);
@@ -677,7 +680,10 @@
       ended: `${endedWhy(c.problem)} (press to try again)`,
       error: `${c.problem} (press to try again)`,
     }[c.state] || `${c.name}: show only this channel`;
-    main.setAttribute('aria-pressed', String(view.solo === c.name));
+    chip.classList.toggle('solo', view.solo === c.name);
+    // A switch for the list, but a plain button where pressing it signs in or tries again.
+    if (c.isOut()) main.removeAttribute('aria-pressed');
+    else main.setAttribute('aria-pressed', String(view.solo === c.name));
     view.emptyDirty = true;
     view.wake();
   }
@@ -802,8 +808,14 @@
     c.setState('live');
   }
 
+  // link.epoch is the new one by now. Subscriptions that can't go on in it get a reset each.
+  function onEpoch() {
+    setText($('info-epoch'), link.epoch);
+    notice('warn', 'epoch', 'The log has a new epoch: a failover, or it was emptied or replaced. Subscriptions go on, unless a reset says otherwise.');
+  }
+
   function onReset(frame) {
-    sawHead(frame.head);
+    setHead(frame.head);
     const c = channels.get(frame.channel);
     if (!c) return;
     const was = c.cursor;
@@ -987,11 +999,15 @@
 
   let head = 0;
   function sawHead(seq) {
-    if (typeof seq === 'number' && seq > head) {
-      head = seq;
-      view.figuresDirty = true;
-      view.wake();
-    }
+    if (seq > head) setHead(seq);
+  }
+
+  // Where the daemon says what the head is, it may be lower than what was seen: the log can be another one.
+  function setHead(seq) {
+    if (typeof seq !== 'number' || seq === head) return;
+    head = seq;
+    view.figuresDirty = true;
+    view.wake();
   }
 
   const rowTemplate = $('row-template').content.firstElementChild;
@@ -1059,10 +1075,19 @@
     matches(m) {
       if (this.solo !== null && m.channel !== this.solo) return false;
       if (this.query === '') return true;
-      return String(m.seq) === this.query
-        || m.channel.toLowerCase().includes(this.query)
-        || (m.sender !== undefined && m.sender.toLowerCase().includes(this.query))
-        || (m.raw !== undefined && m.raw.toLowerCase().includes(this.query));
+      // A line each: no query has a line end, so none is found across two.
+      m.folded ??= `${m.channel}\n${m.sender ?? ''}\n${m.raw ?? ''}`.toLowerCase();
+      return String(m.seq) === this.query || m.folded.includes(this.query);
+    },
+
+    setQuery(query) {
+      if (query === this.query) return;
+      this.query = query;
+      // As large as the messages themselves, and of use only while something is looked for.
+      if (query === '') for (const m of this.kept) delete m.folded;
+      this.listDirty = true;
+      this.emptyDirty = true;
+      this.wake();
     },
 
     // Moves what arrived to the rows that wait to be drawn.
@@ -1214,7 +1239,7 @@
 
     setPaused(paused) {
       this.paused = paused;
-      $('pause').setAttribute('aria-pressed', String(paused));
+      $('pause').classList.toggle('on', paused);
       setText($('pause'), paused ? 'Resume' : 'Pause');
       this.wake();
     },
@@ -1425,11 +1450,10 @@
   $('try-subscribe').addEventListener('click', () => addChannel('sports', 'now'));
   $('try-copy').addEventListener('click', (e) => copy($('try-sql').textContent, e.currentTarget));
 
+  let filterTimer = 0;
   $('filter').addEventListener('input', () => {
-    view.query = $('filter').value.trim().toLowerCase();
-    view.listDirty = true;
-    view.emptyDirty = true;
-    view.wake();
+    clearTimeout(filterTimer);
+    filterTimer = setTimeout(() => view.setQuery($('filter').value.trim().toLowerCase()), FILTER_PAUSE_MS);
   });
 
   $('pause').addEventListener('click', () => view.setPaused(!view.paused));

@@ -169,7 +169,9 @@ test('the list can be paused and filtered', limit, async (t) => {
   await sql(`insert into queue.message (channel, data) values ('flow', '{"fruit":"apple"}'), ('flow', '{"fruit":"pear"}')`);
   await rows(page).nth(1).waitFor();
 
-  await page.locator('#pause').click();
+  await page.getByRole('group', { name: 'Message list' }).getByRole('button', { name: 'Pause' }).click();
+  assert.equal(await page.locator('#pause').textContent(), 'Resume');
+  assert.equal(await page.locator('#pause').getAttribute('aria-pressed'), null);
   await sql(`insert into queue.message (channel, data) values ('flow', '{"fruit":"plum"}')`);
   await page.locator('#held').getByText('1 new').waitFor();
   assert.equal(await rows(page).count(), 2);
@@ -181,6 +183,35 @@ test('the list can be paused and filtered', limit, async (t) => {
   assert.equal(await rows(page).count(), 1);
   await page.locator('#filter').fill('');
   await rows(page).nth(2).waitFor();
+});
+
+test('typing in the filter searches the list once, when the typing stops', limit, async (t) => {
+  const page = await openConsole(browser, t);
+  await subscribe(page, 'typing');
+  await sql(`insert into queue.message (channel, data) values ('typing', '"Äpfel"'), ('typing', '"pears and quinces"')`);
+  await rows(page).nth(1).waitFor();
+  const drawn = await page.evaluate(async () => {
+    let times = 0;
+    const observer = new MutationObserver((records) => { times += records.some((r) => r.removedNodes.length) ? 1 : 0; });
+    observer.observe(document.getElementById('messages'), { childList: true });
+    const field = document.getElementById('filter');
+    for (const letter of 'pears and quinces') {
+      field.value += letter;
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+      await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
+    }
+    await new Promise((resolve) => { setTimeout(resolve, 400); });
+    observer.disconnect();
+    return times;
+  });
+  // One where each frame comes in time; a slow machine may have more, and a search for each letter 17.
+  assert.ok(drawn >= 1 && drawn < 17, `drawn ${drawn} times`);
+  assert.equal(await rows(page).count(), 1);
+  await page.locator('#filter').fill('ÄPFEL');
+  await rowWith(page, 'Äpfel').waitFor();
+  assert.equal(await rows(page).count(), 1);
+  await page.locator('#filter').fill('typing');
+  await rows(page).nth(1).waitFor();
 });
 
 test('the page offers the SQL that makes a first message appear', limit, async (t) => {

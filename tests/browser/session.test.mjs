@@ -94,6 +94,35 @@ test('a reset is shown, and the page goes on from the head it names', limit, asy
   assert.equal((await script.frame(1, 'subscribe')).after, 231);
 });
 
+test('a new epoch is shown and told of, and a head that is lower than before is believed', limit, async (t) => {
+  const script = new Script(subscribed);
+  const page = await openConsole(browser, t, { before: script.before });
+  await subscribe(page, 'sports');
+  script.sessions[0].send(message('sports', 107, '1'));
+  await page.locator('#head').getByText('107', { exact: true }).waitFor();
+  script.sessions[0].send({ type: 'epoch', epoch: 'e2' });
+  await page.locator('.notice-warn').getByText('The log has a new epoch').waitFor();
+  assert.equal(await page.locator('#info-epoch').textContent(), 'e2');
+  script.sessions[0].send({ type: 'reset', channel: 'sports', reason: 'epoch', oldest: 0, head: 40 });
+  await page.locator('#head').getByText('40', { exact: true }).waitFor();
+
+  await script.sessions[0].ws.close({ code: 1012 });
+  const again = await script.frame(1, 'subscribe');
+  assert.deepEqual([again.after, again.epoch], [40, 'e2']);
+  await page.locator('#head').getByText('100', { exact: true }).waitFor();
+});
+
+test('a log that was replaced while the page was away shows in head and epoch', limit, async (t) => {
+  const hello = {};
+  const script = new Script(subscribed, hello);
+  const page = await openConsole(browser, t, { before: script.before });
+  await page.locator('#head').getByText('100', { exact: true }).waitFor();
+  Object.assign(hello, { epoch: 'e2', head: 7 });
+  await script.sessions[0].ws.close({ code: 1012 });
+  await page.locator('#head').getByText('7', { exact: true }).waitFor();
+  assert.equal(await page.locator('#info-epoch').textContent(), 'e2');
+});
+
 test('everything kept asks from the start, and a refusal is shown', limit, async (t) => {
   const script = new Script((frame) => {
     if (frame.type !== 'subscribe') return {};
@@ -130,7 +159,7 @@ test('a publish cut off by a restart is sent again with the same id', limit, asy
   assert.equal(await page.locator('.receipt').count(), 1);
 });
 
-for (const [code, why] of [[1007, 'UTF-8'], [1009, 'max_frame'], [4400, 'malformed'], [4403, 'refused']]) {
+for (const [code, why] of [[1002, 'WebSocket frame'], [1007, 'UTF-8'], [1009, 'max_frame'], [4400, 'malformed'], [4403, 'allowed_origins']]) {
   test(`close code ${code} is final and says why`, limit, async (t) => {
     const script = new Script(subscribed);
     const page = await openConsole(browser, t, { before: script.before });
@@ -146,15 +175,18 @@ for (const [code, why] of [[1007, 'UTF-8'], [1009, 'max_frame'], [4400, 'malform
   });
 }
 
-for (const [code, why] of [[1008, 'no frame came in time'], [1013, 'overloaded']]) {
+for (const [code, why, atLeastMs] of [[1008, 'no frame came in time', 0], [1013, 'overloaded', 5000]]) {
   test(`close code ${code} makes the page wait and come back`, limit, async (t) => {
     const script = new Script(subscribed);
     const page = await openConsole(browser, t, { before: script.before });
     await script.frame(0, 'ping');
     await script.sessions[0].ws.close({ code });
     await page.locator('#state[data-state="reconnecting"]').waitFor();
+    const since = performance.now();
     assert.ok((await page.locator('#state-why').textContent()).includes(`${why} (${code})`));
     await script.frame(1, 'ping');
+    // A little of the wait is over when the page is seen to wait.
+    assert.ok(performance.now() - since >= atLeastMs - 500, `came back after ${performance.now() - since} ms`);
     await page.locator('#state[data-state="connected"]').waitFor();
   });
 }
@@ -220,9 +252,11 @@ test('channels that the daemon ends are told of in one notice, which goes with t
   assert.equal(await chip(page, 'a').locator('.chip-state').textContent(), 'ended: forbidden');
   assert.equal(await page.locator('.notice').count(), 1);
 
-  // Pressing the chip asks again from where it stopped.
+  // Pressing the chip asks again from where it stopped: an action, no switch.
+  assert.equal(await chip(page, 'a').locator('.chip-main').getAttribute('aria-pressed'), null);
   await chip(page, 'a').locator('.chip-main').click();
   await chip(page, 'a').and(page.locator('[data-state="live"]')).waitFor();
+  assert.equal(await chip(page, 'a').locator('.chip-main').getAttribute('aria-pressed'), 'false');
   assert.equal(script.sessions[0].frames.filter((f) => f.type === 'subscribe').at(-1).after, 100);
   await page.locator('.notice').getByText('The daemon ended b:').waitFor();
   await page.getByRole('button', { name: 'Unsubscribe from b' }).click();
