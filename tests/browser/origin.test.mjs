@@ -108,7 +108,7 @@ test('a star stands for every host below a domain, and for nothing else', limit,
 test('the console says why it may not connect', limit, async (t) => {
   const daemon = await startDaemon(t, '[websocket]\nallowed_origins = ["https://shop.example"]\n');
   const page = await openConsole(browser, t, { at: daemon.url, state: 'closed' });
-  assert.match(await page.locator('#state-why').textContent(), /^this origin or address is refused \(4403/);
+  assert.match(await page.locator('#state-why').textContent(), /^the origin of this page is not allowed: see websocket.allowed_origins \(4403/);
 });
 
 test('a page shows its token as the second subprotocol', limit, async (t) => {
