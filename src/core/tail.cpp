@@ -46,6 +46,7 @@ base::frame_ptr tail::segment::find(std::string_view channel, std::size_t from) 
 void tail::reset(base::seq floor) {
     segments_.clear();
     floors_.clear();
+    sweep_at_ = least_to_sweep;
     bytes_ = 0;
     floor_ = floor;
 }
@@ -67,7 +68,14 @@ void tail::push(base::frame_ptr frame) {
 }
 
 void tail::lacks(std::string_view channel, base::seq seq) {
-    boost::unordered::erase_if(floors_, [this](const auto& each) { return each.second <= floor_; });
+    if (seq <= floor_) {
+        return;
+    }
+    if (floors_.size() >= sweep_at_) {
+        boost::unordered::erase_if(floors_,
+                                   [this](const auto& each) { return each.second <= floor_; });
+        sweep_at_ = std::max(least_to_sweep, 2 * floors_.size());
+    }
     base::seq& floor = floors_[std::string(channel)];
     floor = std::max(floor, seq);
 }

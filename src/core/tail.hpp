@@ -37,6 +37,8 @@ public:
     /// Every message of the channel with a seq above this one that was handed on is here.
     base::seq floor(std::string_view channel) const;
     std::size_t bytes() const { return bytes_; }
+    /// How many channels have a floor of their own; for tests.
+    std::size_t floors() const { return floors_.size(); }
 
     /// The channel's first message with a seq above `after`; null when there is none.
     /// Only meaningful for after >= floor(channel).
@@ -62,8 +64,12 @@ private:
     std::size_t bytes_ = 0;
     base::seq floor_ = 0;
     std::deque<segment> segments_; ///< none is empty, all but the last are full
-    /// Higher floors of single channels; rare, so there are few.
+    /// Higher floors of single channels. Few, as a rule; while old messages are removed from all
+    /// channels and read, there is one for each, so the useless ones go once there are twice as
+    /// many as were of use.
     boost::unordered_flat_map<std::string, base::seq, channel_hash, std::equal_to<>> floors_;
+    static constexpr std::size_t least_to_sweep = 64;
+    std::size_t sweep_at_ = least_to_sweep;
 };
 
 } // namespace core

@@ -25,7 +25,7 @@ struct removal {
 struct page {
     std::vector<pg::result> rows;
     std::vector<base::message_view> messages;
-    std::vector<removal> removals; ///< lowest seq first, at most as many as messages were asked for
+    std::vector<removal> removals; ///< lowest seq first, all there are beyond the page's `after`
     std::string epoch;             ///< as queue.current_epoch() gives it
     base::seq emptied_at = 0;      ///< number settled at the last TRUNCATE; 0: there was none
     bool more; ///< there may be further messages after the last one: full by count or by bytes, or

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <random>
@@ -47,6 +48,34 @@ TEST(Tail, LacksWhatWasRemovedInOneChannelOnly) {
     EXPECT_EQ(tail.floor("a"), 15) << "floors don't sink";
     tail.reset(20);
     EXPECT_EQ(tail.floor("a"), 20);
+}
+
+/// Retention takes messages from all channels, and each page read later names all of them.
+TEST(Tail, ManyChannelsThatLackSomethingCostNoMoreEach) {
+    constexpr int channels = 100'000;
+    core::tail tail(1'000);
+    tail.reset(10);
+    const auto begun = std::chrono::steady_clock::now();
+    for (int round = 0; round < 2; ++round) {
+        for (int i = 0; i < channels; ++i) {
+            tail.lacks("c" + std::to_string(i), 20);
+        }
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(3));
+    EXPECT_EQ(tail.floors(), static_cast<std::size_t>(channels));
+    EXPECT_EQ(tail.floor("c77"), 20);
+}
+
+TEST(Tail, ForgetsWhatChannelsLackedBelowItsFloor) {
+    core::tail tail(0);
+    for (base::seq seq = 1; seq <= 10'000; ++seq) {
+        tail.lacks("c" + std::to_string(seq), seq);
+        tail.push(frame("a", seq));
+    }
+    EXPECT_LT(tail.floors(), 200U);
+    tail.lacks("late", 10'000);
+    EXPECT_EQ(tail.floor("late"), 10'000);
+    EXPECT_LT(tail.floors(), 200U);
 }
 
 /// Random messages of so many channels, in a tail that holds about `frames` of them.
