@@ -77,6 +77,13 @@ struct replay::lane {
     bool busy = false;
 };
 
+/// Somebody who waits for a lane, in the order in which they came.
+struct replay::waiter {
+    signal woken;
+    lane* given = nullptr;                   ///< busy for him from then on
+    std::list<waiter*>::iterator place = {}; ///< until then
+};
+
 replay::replay(asio::io_context& context, const database_options& options, base::observer& observer)
     : context_(context),
       observer_(observer),
@@ -161,33 +168,33 @@ asio::awaitable<replay::page_outcome> replay::read_once(request what) {
 
 /// A lane with an open connection, or null at `deadline`, whatever is still under way.
 asio::awaitable<replay::lane*> replay::acquire(time_point deadline) {
-    const auto woken = std::make_shared<signal>(context_);
-    while (!stopping_) {
-        lane* closed = nullptr;
-        for (const auto& one : lanes_) {
-            if (!one->busy && one->connection.is_open()) {
-                one->busy = true;
-                co_return one.get();
-            }
-            closed = one->busy ? closed : one.get();
-        }
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-            deadline - std::chrono::steady_clock::now());
-        if (left.count() <= 0) {
-            break;
-        }
-        if (closed != nullptr) {
-            closed->busy = true;
-            spawn(context_, reopen(*closed));
-        }
-        queue_.push_back(woken);
-        co_await woken->wait_for(left);
-        std::erase(queue_, woken);
+    if (stopping_) {
+        co_return nullptr;
     }
-    if (!queue_.empty()) {
-        queue_.front()->notify(); // what woke this one may have been for somebody
+    lane* closed = nullptr;
+    for (const auto& one : lanes_) {
+        if (!one->busy && one->connection.is_open()) {
+            one->busy = true;
+            co_return one.get();
+        }
+        closed = one->busy ? closed : one.get();
     }
-    co_return nullptr;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+        co_return nullptr;
+    }
+    waiter me{signal(context_)};
+    me.place = queue_.insert(queue_.end(), &me);
+    if (closed != nullptr) {
+        closed->busy = true;
+        spawn(context_, reopen(*closed));
+    }
+    co_await me.woken.wait_for(left);
+    if (me.given == nullptr) {
+        queue_.erase(me.place);
+    }
+    co_return me.given;
 }
 
 /// By itself, since it may wait for longer than who needs it does.
@@ -199,11 +206,21 @@ asio::awaitable<void> replay::reopen(lane& closed) {
     release(closed);
 }
 
+/// The lane goes to who has waited longest, from hand to hand: nobody can take it in between. A
+/// closed one is opened for him first.
 void replay::release(lane& lane) {
-    lane.busy = false;
-    if (!queue_.empty()) {
-        queue_.front()->notify();
+    lane.busy = !queue_.empty() && !stopping_;
+    if (!lane.busy) {
+        return;
     }
+    if (!lane.connection.is_open()) {
+        spawn(context_, reopen(lane));
+        return;
+    }
+    waiter& first = *queue_.front();
+    queue_.pop_front();
+    first.given = &lane;
+    first.woken.notify();
 }
 
 void replay::stop() {
@@ -211,8 +228,8 @@ void replay::stop() {
     for (const auto& one : lanes_) {
         one->connection.close();
     }
-    for (const auto& woken : queue_) {
-        woken->notify();
+    for (waiter* const one : queue_) {
+        one->woken.notify();
     }
 }
 

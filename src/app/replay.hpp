@@ -10,6 +10,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <chrono>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,6 +71,7 @@ public:
 
 private:
     struct lane;
+    struct waiter;
     template <typename Answer>
     struct round;
     struct asking;
@@ -103,8 +105,8 @@ private:
     std::vector<std::unique_ptr<lane>> lanes_;
     boost::unordered_flat_map<std::string, std::shared_ptr<round<page_outcome>>> pages_;
     boost::unordered_flat_map<std::string, std::shared_ptr<asking>> asked_;
-    std::vector<std::shared_ptr<signal>> queue_;
-    std::uint64_t reads_ = 0; ///< pages really read
+    std::list<waiter*> queue_; ///< for a lane; they live in the coroutines that wait
+    std::uint64_t reads_ = 0;  ///< pages really read
     std::size_t kept_bytes_ = 0;
     bool stopping_ = false;
 };
