@@ -2,9 +2,10 @@
 
 #include "app/message_frame.hpp"
 
-#include <algorithm>
-#include <iterator>
+#include <cstddef>
 #include <limits>
+#include <string_view>
+#include <vector>
 
 namespace app {
 
@@ -23,11 +24,19 @@ asio::awaitable<void> session::handle(wire::ref ref, wire::history verb) {
         answer(ref, page.error());
         co_return;
     }
+    // Who asks and doesn't read costs his outbox: what is beyond it he asks for when he wants it.
     std::vector<std::string_view> messages;
-    std::ranges::transform((*page)->frames, std::back_inserter(messages),
-                           [](const base::frame_ptr& frame) { return ws::payload_of(*frame); });
-    send(make_frame(
-        [&](std::string& out) { wire::append_history(out, ref, messages, (*page)->more); }));
+    std::size_t bytes = 0;
+    for (const base::frame_ptr& frame : (*page)->frames) {
+        const std::string_view message = ws::payload_of(*frame);
+        bytes += message.size();
+        if (!messages.empty() && bytes > shard_.options().socket.outbox_bytes) {
+            break;
+        }
+        messages.push_back(message);
+    }
+    const bool more = (*page)->more || messages.size() < (*page)->frames.size();
+    send(make_frame([&](std::string& out) { wire::append_history(out, ref, messages, more); }));
 }
 
 } // namespace app

@@ -78,6 +78,33 @@ TEST_F(Protocol, HistoryPagesThroughTheTable) {
     EXPECT_EQ(client.call(R"({"type":"history","channel":"none"})", "ok").at("messages"), "[]");
 }
 
+/// Who asks for it and doesn't read costs no more than any other slow client.
+TEST_F(Protocol, AHistoryAnswerIsNoLargerThanAnOutboxOrAMessage) {
+    const auto insert = [](const std::string& channel, int bytes, int count) {
+        shared->db.query(
+            "insert into queue.message (channel, data) "
+            "select $1, to_json(repeat('x', $2::int)) from generate_series(1, $3::int)",
+            channel, bytes, count);
+    };
+    insert("large", 20'000, 7);
+    insert("large", 200'000, 1);
+    insert("large", 10, 2);
+    std::string after = "0";
+    std::vector<std::size_t> portions;
+    for (std::string more = "true"; more == "true";) {
+        const auto page =
+            client.call(R"({"type":"history","channel":"large","after":)" + after + "}", "ok");
+        more = page.at("more");
+        const std::string messages = page.at("messages");
+        portions.push_back(0);
+        for (std::size_t at = 0; (at = messages.find(R"("seq":)", at)) != messages.npos; ++at) {
+            ++portions.back();
+            after = messages.substr(at + 6, messages.find(',', at) - at - 6);
+        }
+    }
+    EXPECT_EQ(portions, (std::vector<std::size_t>{3, 3, 1, 1, 2}));
+}
+
 TEST_F(Protocol, UnsubscribedChannelsAreSilent) {
     client.subscribe("quiet");
     client.subscribe("loud");
