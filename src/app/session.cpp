@@ -51,6 +51,7 @@ asio::awaitable<void> session::run() {
     while (true) {
         const auto incoming = co_await socket_.read();
         if (!incoming) {
+            closing_ = true; // what is still under way for it asks for nothing more
             co_return;
         }
         ++shard_.counts().frames_in;

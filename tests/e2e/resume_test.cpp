@@ -107,6 +107,30 @@ TEST(ResumeEdges, ACursorBeyondTheLogIsReset) {
     EXPECT_EQ(client.next_seqs(1).back(), table(db, "r").back()) << "live from the head";
 }
 
+TEST(ResumeEdges, ForOneThatIsGoneNothingMoreIsRead) {
+    support::database db;
+    insert(db, "r", 20'000, 100);
+    support::daemon daemon({.dsn = db.conninfo(), .settings = {{"SERVER_THREADS", "1"}}});
+    herald_client other(daemon.port());
+    {
+        auto blocker = db.connect();
+        blocker.exec("begin; lock table queue.message in access exclusive mode");
+        herald_client client(daemon.port());
+        client.subscribe("r", after(0));
+        ASSERT_TRUE(support::eventually(std::chrono::seconds(5), [&] {
+            return daemon.metric("pgherald_replay_reads_total") == 1;
+        }));
+        client.socket.abort();
+        for (int i = 0; i < 3; ++i) {
+            other.call(R"({"type":"ping"})", "ok"); // it has seen the end by now
+        }
+        blocker.exec("rollback");
+    }
+    ASSERT_TRUE(support::eventually(std::chrono::seconds(10),
+                                    [&] { return daemon.metric("pgherald_sessions") == 1; }));
+    EXPECT_EQ(daemon.metric("pgherald_replay_reads_total"), 1);
+}
+
 TEST(ResumeEdges, ACursorOfAnotherLogIsReset) {
     support::database db;
     support::daemon daemon({.dsn = db.conninfo()});
