@@ -28,6 +28,7 @@ void session::handle(const wire::ref& ref, wire::ack verb) {
         ok.ref = ref;
         answer(ok);
     }
+    line_up(who);
     pump();
 }
 

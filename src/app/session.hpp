@@ -7,6 +7,7 @@
 #include "core/session_clock.hpp"
 #include "core/strikes.hpp"
 #include "core/subscription.hpp"
+#include "core/turns.hpp"
 #include "wire/close_code.hpp"
 #include "wire/frames.hpp"
 #include "ws/socket.hpp"
@@ -18,7 +19,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace app {
 
@@ -59,7 +59,7 @@ private:
     using subscriptions = std::map<std::string, std::unique_ptr<held>, std::less<>>;
 
     /// A subscription with what ties it to this session.
-    struct held final : core::subscriber {
+    struct held final : core::subscriber, core::turns::member {
         held(session& owner, std::string_view channel, core::subscription state)
             : owner(owner),
               channel(channel),
@@ -113,9 +113,11 @@ private:
     /// Returns the subscription behind it.
     subscriptions::iterator end(subscriptions::iterator which);
     void tell(const held& who, consumer_news::kind what, base::seq seq);
-    void needs_pump(held& who, bool was_live);
+    void line_up(held& who);
+    void line_up_for_later(held& who);
     void pump();
-    void pump(held& who);
+    void serve(held& who);
+    asio::awaitable<void> pump_later(std::shared_ptr<session> self);
     asio::awaitable<void> pump_when_room(std::shared_ptr<session> self);
     asio::awaitable<void> read_page(std::shared_ptr<session> self, std::string channel,
                                     std::uint64_t ticket, core::subscription::read_page ask);
@@ -127,8 +129,8 @@ private:
     ws::socket socket_;
     std::string id_;
     std::string peer_;
+    core::turns turns_;
     subscriptions subscriptions_;
-    std::vector<held*> behind_;
     identity_ptr who_; ///< null: nobody known
     core::session_clock clock_;
     core::session_clock::time_point wakes_at_ = core::session_clock::never;
@@ -139,6 +141,7 @@ private:
     core::strikes strikes_;
     std::uint64_t last_ticket_ = 0;
     std::size_t publishes_in_flight_ = 0;
+    bool pumps_later_ = false;
     bool waiting_for_room_ = false;
     bool closing_ = false;
 };

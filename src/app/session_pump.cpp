@@ -4,7 +4,8 @@
 #include "app/message_frame.hpp"
 #include "app/signal.hpp"
 
-#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace app {
 
@@ -19,9 +20,7 @@ session::held& session::hold(const std::string& channel, core::subscription stat
     auto made = std::make_unique<held>(*this, channel, std::move(state));
     held& who = *subscriptions_.emplace(channel, std::move(made)).first->second;
     shard_.hub().add(channel, who);
-    if (!who.state.live()) {
-        behind_.push_back(&who);
-    }
+    line_up(who);
     return who;
 }
 
@@ -34,7 +33,6 @@ void session::let_go(held& who) {
 
 session::subscriptions::iterator session::end(subscriptions::iterator which) {
     let_go(*which->second);
-    std::erase(behind_, which->second.get());
     return subscriptions_.erase(which);
 }
 
@@ -66,14 +64,13 @@ void session::held::offer(const base::frame_run& run) {
     }
     if (was_live && !state.live()) {
         ++owner.shard_.counts().fell_behind;
-        owner.needs_pump(*this, was_live);
+        owner.line_up_for_later(*this);
     }
 }
 
 void session::held::removed(base::seq upto) {
-    const bool was_live = state.live();
     if (state.removed(upto)) {
-        owner.needs_pump(*this, was_live);
+        owner.line_up_for_later(*this);
     }
 }
 
@@ -87,22 +84,31 @@ void session::log_changed(bool other_epoch, base::seq good_upto, base::reset_rea
         send(make_frame([&](std::string& out) { wire::append_epoch(out, shard_.log()->text()); }));
     }
     for (const auto& [channel, who] : subscriptions_) {
-        const bool was_live = who->state.live();
         if (who->state.good_upto(good_upto, otherwise)) {
-            needs_pump(*who, was_live);
+            line_up_for_later(*who);
         }
     }
 }
 
-/// Not at once: fan-out must not change the hub, and what there is room for is known later.
-void session::needs_pump(held& who, bool was_live) {
-    if (was_live) {
-        behind_.push_back(&who);
+/// What it needs, or doesn't any more; pump() is to follow.
+void session::line_up(held& who) {
+    turns_.wait(who, who.state.needs(shard_.tail(), who.channel, shard_.position()));
+}
+
+/// For fan-out, which isn't done with the hub and the tail, and leaves less room from one message
+/// to the next.
+void session::line_up_for_later(held& who) {
+    line_up(who);
+    if (!pumps_later_) {
+        pumps_later_ = true;
+        go_on(pump_later(shared_from_this()));
     }
-    if (!waiting_for_room_) {
-        waiting_for_room_ = true;
-        go_on(pump_when_room(shared_from_this()));
-    }
+}
+
+asio::awaitable<void> session::pump_later(std::shared_ptr<session>) {
+    co_await asio::post(asio::use_awaitable); // a coroutine begins at once
+    pumps_later_ = false;
+    pump();
 }
 
 asio::awaitable<void> session::pump_when_room(std::shared_ptr<session>) {
@@ -113,48 +119,41 @@ asio::awaitable<void> session::pump_when_room(std::shared_ptr<session>) {
     }
 }
 
-/// Gives every subscription that is behind what it lacks, as far as there is room; the one that
-/// took the room goes to the end of the line.
+/// Gives those whose turn it is what they lack, as far as there is room.
 void session::pump() {
     if (closing_) {
         return;
     }
-    for (std::size_t left = behind_.size(); left > 0; --left) {
-        held* const who = behind_.front();
-        behind_.erase(behind_.begin());
-        pump(*who);
-        if (!who->state.live()) {
-            behind_.push_back(who);
-        }
+    while (core::turns::member* const who = turns_.next(socket_.has_room())) {
+        serve(static_cast<held&>(*who));
     }
-    const bool stuck = std::ranges::any_of(behind_, [](const held* who) {
-        return !who->state.waiting() && !who->state.window_full();
-    });
-    if (stuck && !waiting_for_room_) {
+    if (turns_.wants_room() && !waiting_for_room_) {
         waiting_for_room_ = true;
         go_on(pump_when_room(shared_from_this()));
     }
 }
 
-void session::pump(held& who) {
+void session::serve(held& who) {
     while (true) {
-        auto step =
-            who.state.next(shard_.tail(), who.channel, shard_.position(), socket_.has_room());
+        const auto what = who.state.needs(shard_.tail(), who.channel, shard_.position());
+        const bool room = socket_.has_room();
+        if (!turns_.grants(what, room)) {
+            turns_.wait(who, what);
+            return;
+        }
+        auto step = who.state.next(shard_.tail(), who.channel, shard_.position(), room);
         if (auto* frame = std::get_if<core::subscription::send>(&step)) {
             ++shard_.counts().deliveries;
             send(std::move(frame->frame));
         } else if (auto* ask = std::get_if<core::subscription::read_page>(&step)) {
+            turns_.asked();
             go_on(read_page(shared_from_this(), who.channel, who.ticket, *ask));
-            return;
         } else if (auto* lost = std::get_if<core::subscription::find_head>(&step)) {
+            turns_.asked();
             go_on(reset(shared_from_this(), who.channel, who.ticket, lost->reason));
-            return;
         } else if (auto* there = std::get_if<core::subscription::caught_up>(&step)) {
             send(make_frame(
                 [&](std::string& out) { wire::append_live(out, who.channel, there->seq); }));
-            return;
-        } else {
-            return;
         }
     }
 }
@@ -167,11 +166,13 @@ asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string c
     // `upto` was a position in the log as it was then, and the page may come from one that the
     // tail loop hasn't met yet.
     const bool useful = page && log == shard_.log() && (*page)->epoch == log->text();
-    if (!useful) {
+    if (!useful && log == shard_.log()) {
         co_await pause(page_retry);
     }
+    turns_.answered();
     held* const who = find(channel, ticket);
     if (who == nullptr) {
+        pump(); // another one may ask now
         co_return;
     }
     core::subscription& state = who->state;
@@ -186,6 +187,7 @@ asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string c
         }
         state.page_ends((*page)->upto, (*page)->more);
     }
+    line_up(*who);
     pump();
 }
 
@@ -197,8 +199,10 @@ asio::awaitable<void> session::reset(std::shared_ptr<session>, std::string chann
     if (!useful) {
         co_await pause(page_retry);
     }
+    turns_.answered();
     held* const who = find(channel, ticket);
     if (who == nullptr) {
+        pump();
         co_return;
     }
     if (!useful) {
@@ -213,6 +217,7 @@ asio::awaitable<void> session::reset(std::shared_ptr<session>, std::string chann
             tell(*who, consumer_news::kind::acked, now->head);
         }
     }
+    line_up(*who);
     pump();
 }
 

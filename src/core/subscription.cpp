@@ -1,6 +1,7 @@
 #include "core/subscription.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace core {
 
@@ -45,19 +46,30 @@ bool subscription::offer_all(base::seq first, base::seq last) {
     return true;
 }
 
-subscription::step subscription::next(const tail& tail, std::string_view channel,
-                                      base::seq position, bool room) {
+need subscription::needs(const tail& tail, std::string_view channel, base::seq position) const {
     if (live_ || waiting_) {
-        return wait{};
+        return need::nothing;
     }
     if (refused_) {
+        return need::head;
+    }
+    if (window_full()) {
+        return need::nothing;
+    }
+    return cursor_ < tail.floor(channel) && cursor_ < position ? need::page : need::room;
+}
+
+subscription::step subscription::next(const tail& tail, std::string_view channel,
+                                      base::seq position, bool room) {
+    const need what = needs(tail, channel, position);
+    if (what == need::head) {
         waiting_ = true;
         return find_head{*refused_};
     }
-    if (!room || window_full()) {
+    if (what == need::nothing || !room) {
         return wait{};
     }
-    if (cursor_ < tail.floor(channel) && cursor_ < position) {
+    if (what == need::page) {
         waiting_ = true;
         const auto limit = static_cast<std::size_t>(page_limit_);
         const auto most = window_ ? std::min(window_->room(), limit) : limit;
@@ -75,6 +87,7 @@ subscription::step subscription::next(const tail& tail, std::string_view channel
 
 bool subscription::page_begins(base::seq removed, base::seq emptied) {
     page_cut_ = false;
+    page_first_ = true;
     if (begins_at_start_) {
         begins_at_start_ = false;
         forgiven_ = std::max(removed, emptied);
@@ -95,7 +108,8 @@ bool subscription::take(base::seq seq, bool room) {
     if (page_cut_ || seq <= cursor_) {
         return false;
     }
-    if (!room || window_full()) {
+    const bool first = std::exchange(page_first_, false);
+    if (!(room || first) || window_full()) {
         page_cut_ = true;
         return false;
     }

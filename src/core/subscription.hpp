@@ -4,6 +4,7 @@
 #include "base/reset_reason.hpp"
 #include "base/seq.hpp"
 #include "core/tail.hpp"
+#include "core/turns.hpp"
 #include "core/window.hpp"
 
 #include <cstdint>
@@ -68,13 +69,17 @@ public:
     struct wait {};
     using step = std::variant<send, read_page, caught_up, find_head, wait>;
 
-    /// `position`: what the shard has been handed. Call again until it says wait.
+    /// What next() needs to be called for. `position`: what the shard has been handed.
+    need needs(const tail& tail, std::string_view channel, base::seq position) const;
+
+    /// Call again until it says wait.
     step next(const tail& tail, std::string_view channel, base::seq position, bool room);
 
     /// The page asked for is there. `removed`: the highest seq known to be removed from the
     /// channel; `emptied`: the log was emptied as a whole up to here. False: the page is of no use,
     /// a reset comes next. Otherwise how many of its messages to send now is decided one by one
-    /// with take(); messages not taken are read again later.
+    /// with take(); messages not taken are read again later. The first one is taken also without
+    /// room: there was some when the page was asked for, and others may take it every time.
     bool page_begins(base::seq removed, base::seq emptied);
     bool take(base::seq seq, bool room);
     /// `more`: the page stopped before `upto`.
@@ -117,6 +122,7 @@ private:
     bool live_;
     bool waiting_ = false;
     bool page_cut_ = false;
+    bool page_first_ = false;      ///< the page's first message is still to come
     bool begins_at_start_ = false; ///< until the first message, or page, is there
 };
 

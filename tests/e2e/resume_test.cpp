@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,30 @@ TEST_P(Resume, ASlowClientGetsEverythingOnceOnTheSameSocket) {
     EXPECT_GE(daemon.metric("pgherald_fell_behind_total"), 1);
     EXPECT_EQ(slow.next_seqs(expected.size()), expected);
     slow.next("live");
+}
+
+/// First in line, it would be given all the room there ever is.
+TEST_P(Resume, ABusyChannelIsNoBrakeOnAQuietOne) {
+    herald_client watcher(daemon.port());
+    watcher.subscribe("quiet");
+    insert(db, "busy", 2'000, 2'000);
+    insert(db, "quiet", 40, 2'000);
+    watcher.next_seqs(40);
+    herald_client slow(daemon.port(), {.receive_buffer = 4'096});
+    slow.subscribe("busy", after(0));
+    slow.socket.send(R"({"type":"subscribe","ref":2,"channel":"quiet","after":0})");
+    std::map<std::string, std::vector<std::int64_t>> got;
+    std::size_t busy_before = 0;
+    while (got["busy"].size() < 2'000 || got["quiet"].size() < 40) {
+        const auto one = slow.next();
+        if (one.type() == "message") {
+            got[one.at("channel")].push_back(one.number("seq"));
+            busy_before = got["quiet"].size() < 40 ? got["busy"].size() : busy_before;
+        }
+    }
+    EXPECT_LT(busy_before, 1'000U) << "messages of the busy one until the quiet one had all";
+    EXPECT_EQ(got["busy"], table(db, "busy"));
+    EXPECT_EQ(got["quiet"], table(db, "quiet"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Tails, Resume, testing::Values("64MiB", "0"), [](const auto& tested) {

@@ -1,7 +1,12 @@
-// Hundreds of sessions that come back at once must not become hundreds of queries.
+// Hundreds of sessions that come back at once must not become hundreds of queries, and one that
+// comes back to thousands of channels is no brake on others.
 #include "tests/support/messages.hpp"
 
+#include <atomic>
 #include <csignal>
+#include <future>
+#include <map>
+#include <memory>
 #include <string>
 
 namespace {
@@ -109,6 +114,89 @@ TEST_P(Storm, EachAtACursorOfItsOwn) {
         EXPECT_GT(reads() - before, 50);
         EXPECT_LT(reads() - before, 1'000);
     }
+}
+
+/// Each channel from the table, which answers once all have been asked for.
+TEST(StormOfChannels, ThousandsResumedByOneSessionAreNoBrakeOnOthers) {
+    using steady = std::chrono::steady_clock;
+    const std::size_t channels = sanitized ? 300 : 3'000;
+    constexpr std::size_t each = 4; // messages, of which the client has the first
+    database db;
+    db.query("insert into queue.message (channel, data) "
+             "select 'c' || i % $1::int, to_json(i) from generate_series(1, $2::int) i",
+             channels, each * channels);
+    std::map<std::string, seqs> truth;
+    for (const row& one : db.query("select channel, seq from queue.message order by seq")) {
+        truth[*one[0]].push_back(std::stoll(*one[1]));
+    }
+    support::daemon daemon(
+        {.dsn = db.conninfo(),
+         .settings = {{"SERVER_THREADS", "1"}, {"LIMITS_FRAMES_PER_SECOND", "0"}}});
+    herald_client other(daemon.port());
+    std::atomic<bool> over = false;
+    auto pinging = std::async(std::launch::async, [&] {
+        auto longest = steady::duration::zero();
+        while (!over) {
+            const auto asked = steady::now();
+            other.call(R"({"type":"ping"})", "ok");
+            longest = std::max(longest, steady::now() - asked);
+        }
+        return longest;
+    });
+    // Whatever fails, the thread comes to its end.
+    const std::shared_ptr<void> ends(nullptr, [&](void*) { over = true; });
+
+    const auto begun = steady::now();
+    std::map<std::string, seqs> got;
+    {
+        herald_client client(daemon.port());
+        const std::string epoch = client.welcome.at("epoch");
+        std::size_t answered = 0;
+        std::size_t live = 0;
+        const auto take = [&] {
+            const frame one = client.next_of_any_type("");
+            if (one.type() == "message") {
+                got[one.at("channel")].push_back(one.number("seq"));
+            } else if (one.type() == "live") {
+                ++live;
+            } else {
+                ASSERT_EQ(one.type(), "ok") << *one.text;
+                ++answered;
+            }
+        };
+        auto blocker = db.connect();
+        blocker.exec("begin; lock table queue.message in access exclusive mode");
+        std::size_t asked = 0;
+        for (const auto& [channel, all] : truth) {
+            client.socket.send(R"({"type":"subscribe","ref":1,"channel":")" + channel + '"' +
+                               after(all.front(), epoch) + "}");
+            // All at once would fill the kernel's buffers on both sides.
+            if (++asked % 500 == 0) {
+                while (answered < asked) {
+                    ASSERT_NO_FATAL_FAILURE(take());
+                }
+            }
+        }
+        blocker.exec("rollback");
+        while (live < channels) {
+            ASSERT_NO_FATAL_FAILURE(take());
+        }
+    }
+    const auto took = steady::now() - begun;
+    over = true;
+    const auto longest = pinging.get();
+    for (auto& [channel, all] : truth) {
+        all.erase(all.begin());
+    }
+    EXPECT_TRUE(got == truth) << "each message once, in order";
+    EXPECT_LT(took, sanitized ? 60s : 10s);
+    EXPECT_LT(longest, sanitized ? 5s : 2s);
+    const auto ms = [](auto time) {
+        return static_cast<int>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+    };
+    RecordProperty("took_ms", ms(took));
+    RecordProperty("longest_ping_ms", ms(longest));
 }
 
 INSTANTIATE_TEST_SUITE_P(Tails, Storm, testing::Values("64MiB", "0"), [](const auto& tested) {

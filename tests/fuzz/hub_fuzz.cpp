@@ -228,6 +228,7 @@ private:
         while ((seq = rows_.next(channel, seq, ask.upto, false)) != 0 && taken < most) {
             ++taken;
             if (state->take(seq, room > 0)) {
+                room = taken == 1 ? std::max<std::size_t>(room, 1) : room; // the first needs none
                 deliver(seq);
             }
         }

@@ -99,6 +99,58 @@ TEST(Subscription, APageCutShortIsReadOnFromTheCut) {
     EXPECT_EQ(page_after(one.next(tail, "a", 100, true)), 7);
 }
 
+/// Otherwise it would be read again and again while others take the room.
+TEST(Subscription, APageThatComesToAFullOutboxMovesTheCursorByOne) {
+    core::tail tail(1'000'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(5);
+    one.next(tail, "a", 100, true);
+    EXPECT_TRUE(one.page_begins(0, 0));
+    EXPECT_FALSE(one.take(5, false)) << "it has this one";
+    EXPECT_TRUE(one.take(7, false));
+    EXPECT_FALSE(one.take(8, false));
+    one.page_ends(100, false);
+    EXPECT_EQ(one.cursor(), 7);
+    EXPECT_EQ(page_after(one.next(tail, "a", 100, true)), 7);
+}
+
+TEST(Subscription, APageThatComesToAFullWindowMovesNothing) {
+    core::tail tail(1'000'000);
+    tail.reset(100);
+    auto one = subscription::behind_at(5);
+    one.limit_unacknowledged(1);
+    one.next(tail, "a", 100, true);
+    EXPECT_TRUE(one.page_begins(0, 0));
+    EXPECT_TRUE(one.take(7, false));
+    one.page_ends(100, true);
+    EXPECT_TRUE(std::holds_alternative<subscription::wait>(one.next(tail, "a", 100, true)));
+    EXPECT_TRUE(one.page_begins(0, 0));
+    EXPECT_FALSE(one.take(8, true));
+}
+
+TEST(Subscription, SaysWhatItNeeds) {
+    core::tail tail(1'000'000);
+    tail.reset(100);
+    tail.push(frame("a", 101));
+    const auto needs = [&](const subscription& one) { return one.needs(tail, "a", 101); };
+    EXPECT_EQ(needs(subscription::live_at(101)), core::need::nothing);
+    EXPECT_EQ(needs(subscription::behind_at(100)), core::need::room);
+    EXPECT_EQ(needs(subscription::behind_at(101)), core::need::room) << "to say that it is live";
+    auto one = subscription::behind_at(99);
+    one.limit_unacknowledged(1);
+    EXPECT_EQ(needs(one), core::need::page);
+    one.next(tail, "a", 101, true);
+    EXPECT_EQ(needs(one), core::need::nothing) << "it waits for its page";
+    one.page_begins(0, 0);
+    one.take(100, true);
+    one.page_ends(101, false);
+    EXPECT_EQ(needs(one), core::need::nothing) << "its window is full";
+    one.refuse(base::reset_reason::trimmed);
+    EXPECT_EQ(needs(one), core::need::head);
+    one.next(tail, "a", 101, false);
+    EXPECT_EQ(needs(one), core::need::nothing);
+}
+
 TEST(Subscription, ACursorAheadOfThisInstanceWaitsForItsMessage) {
     core::tail tail(1'000);
     tail.reset(10);
