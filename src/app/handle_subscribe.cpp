@@ -53,9 +53,10 @@ asio::awaitable<void> session::handle(wire::ref ref, wire::subscribe verb) {
         state = core::subscription::from_start();
     } else if (const auto* const after = std::get_if<wire::after_seq>(&verb.start)) {
         auto refused = refusal(*shard_.log(), after->seq, verb.epoch, head);
-        if (refused == base::reset_reason::ahead) {
-            // This instance may lag behind the table; only the table knows whether a seq exists.
-            const auto table = co_await shard_.replay().channel(verb.channel);
+        if (refused) {
+            // This instance may lag behind the table: only the table knows whether a seq exists,
+            // and whose log it is.
+            const auto table = co_await ask_table(verb.channel);
             if (!table) {
                 answer(ref, table.error());
                 co_return;
@@ -85,7 +86,7 @@ asio::awaitable<void> session::subscribe_consumer(const wire::ref& ref, wire::su
     std::optional<base::seq> start;
     std::optional<base::reset_reason> refused;
     if (!std::holds_alternative<wire::from_now>(verb.start)) {
-        const auto table = co_await shard_.replay().channel(verb.channel);
+        const auto table = co_await ask_table(verb.channel);
         if (!table) {
             answer(ref, table.error());
             co_return;

@@ -121,6 +121,7 @@ private:
     asio::awaitable<void> pump_when_room(std::shared_ptr<session> self);
     asio::awaitable<void> read_page(std::shared_ptr<session> self, std::string channel,
                                     std::uint64_t ticket, core::subscription::read_page ask);
+    asio::awaitable<base::outcome<pg::channel_state>> ask_table(std::string channel);
     asio::awaitable<void> reset(std::shared_ptr<session> self, std::string channel,
                                 std::uint64_t ticket, base::reset_reason reason);
     held* find(const std::string& channel, std::uint64_t ticket);

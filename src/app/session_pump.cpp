@@ -191,12 +191,23 @@ asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string c
     pump();
 }
 
+/// Where the channel is by the table, which may be in a log that this instance has yet to meet:
+/// then its numbers say nothing here.
+asio::awaitable<base::outcome<pg::channel_state>> session::ask_table(std::string channel) {
+    auto told = co_await shard_.replay().channel(std::move(channel));
+    if (told && told->epoch != shard_.log()->text()) {
+        co_return base::failure{base::errc::unavailable,
+                                "the log has another epoch, which this server has yet to take "
+                                "over; send it again"};
+    }
+    co_return told;
+}
+
 /// The cursor can't be honoured: the client is told where the log is now, and is live from there.
 asio::awaitable<void> session::reset(std::shared_ptr<session>, std::string channel,
                                      std::uint64_t ticket, base::reset_reason reason) {
-    const auto now = co_await shard_.replay().channel(channel);
-    const bool useful = now && now->epoch == shard_.log()->text();
-    if (!useful) {
+    const auto now = co_await ask_table(channel);
+    if (!now) {
         co_await pause(page_retry);
     }
     turns_.answered();
@@ -205,7 +216,7 @@ asio::awaitable<void> session::reset(std::shared_ptr<session>, std::string chann
         pump();
         co_return;
     }
-    if (!useful) {
+    if (!now) {
         who->state.failed();
     } else {
         shard_.counts().resets[static_cast<std::size_t>(reason)] += 1;

@@ -152,6 +152,60 @@ TEST_F(Instances, TheOneItMovesToMayLag) {
     EXPECT_EQ(resets(two, "ahead"), 0);
 }
 
+/// A backend that stands still, with all it has been asked.
+class stopped_backend {
+public:
+    explicit stopped_backend(pid_t pid) : pid_(pid) { kill(pid_, SIGSTOP); }
+    ~stopped_backend() { kill(pid_, SIGCONT); }
+    stopped_backend(const stopped_backend&) = delete;
+    stopped_backend& operator=(const stopped_backend&) = delete;
+
+private:
+    pid_t pid_;
+};
+
+/// It refused a good cursor: an epoch that it hasn't met looked to it like one of another log.
+TEST(InstancesEpoch, TheOneItMovesToMayNotHaveMetIt) {
+    database db;
+    support::daemon two{{.dsn = db.conninfo(), .settings = {{"POSTGRES_CANARY_INTERVAL", "1m"}}}};
+    const pid_t tail = std::stoi(*db.value("select pid from pg_stat_activity where datname = $1 "
+                                           "and application_name = 'pgherald/tail'",
+                                           db.name()));
+    support::daemon one{{.dsn = db.conninfo()}};
+    herald_client first(one.port());
+    first.subscribe("c");
+    first.socket.send(R"({"type":"publish","channel":"c","data":0})");
+    first.next();
+    first.next();
+    herald_client moved(two.port());
+    const auto try_to = [&](const std::string& channel, const std::string& more) {
+        moved.socket.send(R"({"type":"subscribe","ref":1,"channel":")" + channel + '"' + more +
+                          "}");
+        return moved.next();
+    };
+    seqs all;
+    std::string epoch;
+    {
+        const stopped_backend lagging(tail);
+        db.value("select queue.new_epoch()");
+        epoch = first.next("epoch").at("epoch");
+        first.next("reset");
+        all = add(db, "c", 10);
+        EXPECT_EQ(first.next_seqs(10), all);
+        ASSERT_NE(herald_client(two.port()).welcome.at("epoch"), epoch);
+
+        for (const std::string& more : {std::string(), as("w")}) {
+            const auto refused = try_to("c", after(all[4], epoch) + more);
+            EXPECT_EQ(refused.at("code"), "unavailable") << *refused.text;
+            EXPECT_EQ(refused.at("retry"), "true");
+        }
+    }
+    ASSERT_TRUE(eventually(20s, [&] { return try_to("c", after(all[4], epoch)).type() == "ok"; }));
+    EXPECT_EQ(moved.next_seqs(5), from(all, 5));
+    EXPECT_TRUE(quiet(moved));
+    EXPECT_EQ(resets(two, "epoch"), 0);
+}
+
 TEST_F(Instances, AConsumerMovesUnderLoad) {
     {
         herald_client first(one.port());
