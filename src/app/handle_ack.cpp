@@ -1,5 +1,7 @@
 #include "app/session.hpp"
 
+#include <algorithm>
+
 namespace app {
 
 void session::handle(const wire::ref& ref, wire::ack verb) {
@@ -14,6 +16,10 @@ void session::handle(const wire::ref& ref, wire::ack verb) {
         answer(ref, {base::errc::malformed,
                      "the subscription has no consumer, so there is nothing to acknowledge"});
         return;
+    }
+    if (verb.epoch) {
+        // Beyond what that log shares with this one the number is another message's.
+        verb.seq = std::min(verb.seq, std::max<base::seq>(shard_.log()->good_upto(*verb.epoch), 0));
     }
     const auto acked = who.state.ack(verb.seq);
     if (!acked) {

@@ -84,7 +84,10 @@ base::outcome<verb> decode_ack(const json::object& frame) {
     auto seq = read_seq(frame);
     if (!seq)
         return std::move(seq).error();
-    return ack{.channel = *std::move(channel), .seq = *seq};
+    auto epoch = read_epoch(frame);
+    if (!epoch)
+        return std::move(epoch).error();
+    return ack{.channel = *std::move(channel), .seq = *seq, .epoch = *std::move(epoch)};
 }
 
 base::outcome<verb> decode_ping(const json::object&) {

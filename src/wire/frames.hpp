@@ -61,6 +61,7 @@ struct history {
 struct ack {
     std::string channel;
     base::seq seq;
+    std::optional<std::string> epoch; ///< whose number that is
 };
 struct ping {};
 

@@ -749,6 +749,19 @@ TEST_F(ResetConsumer, ANewOneFromTheStartOfATrimmedChannel) {
     expect_live(db, client, "c");
 }
 
+TEST_F(ResetConsumer, AnAckOfAnotherEpochCountsForNothing) {
+    const auto all = add(db, "a", 5);
+    herald_client client(daemon.port());
+    client.subscribe("a", as("w", 20) + from_start);
+    EXPECT_EQ(client.next_seqs(5), all);
+    const auto in = [](std::string frame, const std::string& epoch) {
+        return frame.insert(frame.size() - 1, ",\"epoch\":\"" + epoch + '"');
+    };
+    client.call(in(ack("a", all[4], "1"), "11111111-1111-4111-8111-111111111111.1"), "ok");
+    client.call(in(ack("a", all[1], "2"), epoch_of(db)), "ok");
+    expect_moved("a", all[1]);
+}
+
 /// What it acknowledged beyond the copy's end says nothing of the messages that get those numbers
 /// now.
 TEST_F(ResetConsumer, ConnectedWhileTheLogBecomesAnOlderCopyOfItself) {

@@ -51,6 +51,8 @@ TEST(Decode, EveryVerb) {
     const auto ack = taken<wire::ack>(R"({"type":"ack","channel":"jobs","seq":131})");
     EXPECT_EQ(ack.channel, "jobs");
     EXPECT_EQ(ack.seq, 131);
+    EXPECT_EQ(ack.epoch, std::nullopt);
+    EXPECT_EQ(taken<wire::ack>(R"({"type":"ack","channel":"c","seq":1,"epoch":"e.1"})").epoch, "e.1");
 }
 
 TEST(Decode, SubscribeStarts) {
