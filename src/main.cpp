@@ -9,6 +9,8 @@
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
 
+#include <boost/system/system_error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -113,11 +115,17 @@ int run(const config::serve& verb) {
     telemetry::metrics metrics(PGHERALD_VERSION);
     observers all(log, metrics);
     all.observe(base::observed::started{PGHERALD_VERSION});
+    std::optional<app::server> server;
     try {
-        app::server server(
+        server.emplace(
             *settings, [&verb] { return read_to_serve(verb.config); }, all, log, metrics,
             PGHERALD_VERSION);
-        return server.run();
+    } catch (const boost::system::system_error& error) {
+        all.observe(base::observed::setting_unusable{"server.listen", error.what()});
+        return exit_configuration;
+    }
+    try {
+        return server->run();
     } catch (const std::exception& error) {
         all.observe(base::observed::internal_error{error.what()});
         return exit_internal;

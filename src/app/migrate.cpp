@@ -28,7 +28,7 @@ asio::awaitable<void> migrate(asio::io_context& context, std::string dsn, int& e
     const auto done = co_await pg::migrate(*connection, migrations());
     if (!done) {
         std::cerr << "pgherald: the schema could not be brought up to date: "
-                  << done.error().message << '\n';
+                  << done.error().with_hint() << '\n';
         exit_code = exit_configuration;
     } else if (done->from == done->to) {
         std::cout << "the schema is up to date (version " << done->to << ")\n";

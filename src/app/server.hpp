@@ -34,7 +34,7 @@ public:
     /// Reads the settings again, for a reload.
     using read_settings = std::function<config::loaded()>;
 
-    /// Throws where start-up can't go on (address in use).
+    /// Throws boost::system::system_error where it can't listen (the address is in use, say).
     server(const config::settings& settings, read_settings read, base::observer& observer,
            const telemetry::log& log, const telemetry::metrics& metrics,
            const std::string& version);

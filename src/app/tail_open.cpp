@@ -54,6 +54,12 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
                           ", pgherald needs UTF8: create the database with ENCODING 'UTF8'");
         co_return false;
     }
+    if (server->isolation != "read committed") {
+        co_await unusable("transactions of the daemon's role are " + server->isolation +
+                          ", and would be refused beside others: alter role ... set "
+                          "default_transaction_isolation to 'read committed'");
+        co_return false;
+    }
     if (options_.migrate && !log_) {
         const bool migrated = co_await migrate();
         if (!migrated) {
@@ -100,7 +106,8 @@ asio::awaitable<bool> tail_loop::migrate() {
     const auto migrated = co_await pg::migrate(*migrator_, migrations());
     migrator_.close();
     if (!migrated) {
-        co_await unusable("the schema could not be brought up to date: " + migrated.error().message,
+        co_await unusable("the schema could not be brought up to date: " +
+                              migrated.error().with_hint(),
                           migrated.error().is_transient());
         co_return false;
     }

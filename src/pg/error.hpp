@@ -17,6 +17,9 @@ struct error {
     std::string sqlstate;   ///< five characters, or empty when unknown
     std::string message;    ///< the server's or libpq's text, one line, without secrets
     bool of_notify = false; ///< it came from NOTIFY, not from storing the row
+    std::string hint = {};  ///< what the server advises, one line, or empty; not for clients
+
+    std::string with_hint() const { return hint.empty() ? message : message + ": " + hint; }
 
     /// What kind of "no" it is, by SQLSTATE class.
     bool is_data() const;       ///< 22xxx, 23xxx, P0001, other 54xxx: this row can't be stored

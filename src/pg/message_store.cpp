@@ -64,10 +64,12 @@ const std::string state_of_channel =
 
 asio::awaitable<outcome<server_check>> message_store::check_server() {
     auto answer = co_await connection_.query("select current_setting('server_encoding'), "
-                                             "current_setting('transaction_read_only') = 'on'");
+                                             "current_setting('transaction_read_only') = 'on', "
+                                             "current_setting('default_transaction_isolation')");
     if (!answer)
         co_return answer.error();
-    co_return server_check{std::string(answer->text(0, 0)), answer->text(0, 1) == "t"};
+    co_return server_check{std::string(answer->text(0, 0)), answer->text(0, 1) == "t",
+                           std::string(answer->text(0, 2))};
 }
 
 asio::awaitable<outcome<std::string>> message_store::missing_grants() {

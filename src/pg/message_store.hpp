@@ -92,6 +92,7 @@ struct stored {
 struct server_check {
     std::string encoding;
     bool read_only;
+    std::string isolation; ///< of transactions that don't name one, e.g. "read committed"
 };
 
 /// All SQL on messages, over a connection that belongs to the caller. No state of its own.

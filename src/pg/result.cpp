@@ -72,7 +72,8 @@ error error_of(const PGresult* raw) {
     return {fatal ? error::kind::lost : error::kind::refused,
             std::string(field(raw, PG_DIAG_SQLSTATE)),
             one_line(primary.empty() ? std::string_view(PQresultErrorMessage(raw)) : primary),
-            field(raw, PG_DIAG_SOURCE_FILE) == "async.c"}; // nothing else tells it, in any language
+            field(raw, PG_DIAG_SOURCE_FILE) == "async.c", // nothing else tells it, in any language
+            one_line(field(raw, PG_DIAG_MESSAGE_HINT))};
 }
 
 } // namespace pg

@@ -121,6 +121,13 @@ TEST(CommandLine, MigrateBringsASchemaAndCanBeRunAgain) {
     const auto newer = daemon::run({"migrate"}, environment);
     EXPECT_EQ(newer.exit_code, 78);
     EXPECT_TRUE(says(newer.err, "newer")) << newer.err;
+
+    support::database odd(support::database::content::empty);
+    odd.exec("create schema queue; create table queue.message (id int, text text)");
+    const auto refused = daemon::run({"migrate"}, {{"PGHERALD_POSTGRES_DSN", odd.conninfo()}});
+    EXPECT_EQ(refused.exit_code, 78);
+    EXPECT_TRUE(says(refused.err, "Nothing has been changed")) << "the server's hint\n"
+                                                               << refused.err;
 }
 
 /// Starts a daemon that must not start, and gives what it logged.
@@ -150,6 +157,22 @@ TEST(Start, AnEncodingOtherThanUtf8IsRefused) {
     const std::string log = refused_start(server.conninfo("latin"));
     EXPECT_TRUE(says(log, "UTF8")) << log;
     admin.exec("drop database latin with (force)");
+}
+
+TEST(Start, AnAddressThatIsTakenIsTold) {
+    support::database db;
+    daemon one({.dsn = db.conninfo()});
+    const std::string log = refused_start(
+        db.conninfo(), {{"SERVER_LISTEN", "127.0.0.1:" + std::to_string(one.port())}});
+    EXPECT_TRUE(says(log, "server.listen")) << log;
+    EXPECT_FALSE(says(log, "internal error")) << log;
+}
+
+TEST(Start, AnotherIsolationThanReadCommittedIsRefused) {
+    support::database db;
+    db.exec("alter database " + db.name() + " set default_transaction_isolation = 'serializable'");
+    const std::string log = refused_start(db.conninfo());
+    EXPECT_TRUE(says(log, "default_transaction_isolation")) << log;
 }
 
 TEST(Start, MissingPermissionsAreNamed) {

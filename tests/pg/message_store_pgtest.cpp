@@ -34,6 +34,7 @@ TEST_F(message_store_test, checks_the_server) {
     db.exec("alter database " + db.name() + " set default_transaction_read_only = on");
     auto reading = open(db.conninfo() + " target_session_attrs=any");
     EXPECT_TRUE(loop::run(context, pg::message_store(reading).check_server())->read_only);
+    EXPECT_EQ(check->isolation, "read committed");
     const auto refused = loop::run(context, pg::message_store(reading).publish({}));
     EXPECT_TRUE(refused);
     const std::string id = uuid(1);
