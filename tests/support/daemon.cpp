@@ -1,6 +1,7 @@
 #include "tests/support/daemon.hpp"
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/in_memory.hpp"
 #include "tests/support/ws_client.hpp"
 
 #include <csignal>
@@ -8,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sstream>
@@ -20,7 +22,7 @@ namespace support {
 namespace {
 
 std::string temporary_file() {
-    std::string path = "/tmp/pgherald-daemon-XXXXXX";
+    std::string path = std::string(in_memory_or_on_disk()) + "/pgherald-daemon-XXXXXX";
     const int file = mkstemp(path.data());
     if (file < 0) {
         throw std::runtime_error("mkstemp failed");
@@ -38,6 +40,27 @@ std::string read_file(const std::string& path) {
 
 int exit_code_of(int status) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// What each thread of a process is doing, as far as the kernel tells.
+std::string threads_of(pid_t pid) {
+    std::string text;
+    std::error_code gone;
+    std::filesystem::directory_iterator task("/proc/" + std::to_string(pid) + "/task", gone);
+    for (; !gone && task != std::filesystem::directory_iterator(); task.increment(gone)) {
+        for (const char* const file : {"comm", "wchan", "stat"}) {
+            std::string part = read_file(task->path() / file);
+            if (!part.empty() && part.back() == '\n') {
+                part.pop_back();
+            }
+            text += part + (file == std::string("stat") ? '\n' : ' ');
+        }
+    }
+    return text;
+}
+
+std::string end_of(const std::string& text, std::size_t most) {
+    return text.size() > most ? text.substr(text.size() - most) : text;
 }
 
 /// Starts the binary with stdout and stderr going to these files.
@@ -88,6 +111,15 @@ daemon::daemon(options options) : log_path_(temporary_file()) {
         environment.erase("PGHERALD_" + name);
     }
     pid_ = start(options.binary, options.arguments, environment, log_path_, log_path_);
+    try {
+        wait_until_it_serves(options.wait_ready);
+    } catch (...) {
+        end_at_once(); // there is no destructor to do it
+        throw;
+    }
+}
+
+void daemon::wait_until_it_serves(bool ready) {
     // The port is in the log: "accepting clients address=127.0.0.1:PORT".
     eventually(std::chrono::seconds(20), [&] {
         const std::string text = log();
@@ -98,10 +130,10 @@ daemon::daemon(options options) : log_path_(temporary_file()) {
         }
         return port_ != 0 || !running();
     });
-    if (port_ == 0 && options.wait_ready) {
+    if (port_ == 0 && ready) {
         throw std::runtime_error("the daemon did not start:\n" + log());
     }
-    if (options.wait_ready &&
+    if (ready &&
         !eventually(std::chrono::seconds(20), [&] { return status_of("/readyz") == 200; })) {
         throw std::runtime_error("the daemon did not become ready:\n" + log());
     }
@@ -114,10 +146,12 @@ daemon::~daemon() {
         signal(SIGCONT);
         int status = 0;
         const auto ended = [&] { return waitpid(pid_, &status, WNOHANG) == pid_; };
-        if (!eventually(std::chrono::seconds(15), ended)) {
-            ADD_FAILURE() << "the daemon did not end when told to";
+        if (!eventually(std::chrono::seconds(60), ended)) {
+            ADD_FAILURE() << "the daemon did not end when told to; its threads:\n"
+                          << threads_of(pid_) << "the end of its log:\n"
+                          << end_of(log(), 2'048);
             signal(SIGKILL);
-            eventually(std::chrono::seconds(5), ended);
+            eventually(std::chrono::seconds(20), ended);
         } else if (ended_itself || exit_code_of(status) != 0) {
             // A sanitizer that found something ends it, or changes its exit code.
             ADD_FAILURE() << "the daemon ended" << (ended_itself ? " by itself" : "")
@@ -131,10 +165,16 @@ daemon::~daemon() {
     // A test that throws hasn't failed yet.
     const bool failed = testing::Test::HasFailure() || std::uncaught_exceptions() > 0;
     if (failed || std::getenv("PGHERALD_TEST_LOGS") != nullptr) {
-        constexpr std::size_t most = 16'384;
-        const std::string text = log();
-        const std::size_t from = text.size() > most && failed ? text.size() - most : 0;
-        std::fprintf(stderr, "--- daemon's log\n%s---\n", text.c_str() + from);
+        const std::string text = failed ? end_of(log(), 16'384) : log();
+        std::fprintf(stderr, "--- daemon's log\n%s---\n", text.c_str());
+    }
+    unlink(log_path_.c_str());
+}
+
+void daemon::end_at_once() {
+    signal(SIGKILL);
+    if (pid_ > 0) {
+        waitpid(pid_, nullptr, 0);
     }
     unlink(log_path_.c_str());
 }

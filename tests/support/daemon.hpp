@@ -37,7 +37,7 @@ public:
 
     void signal(int number);
     /// The exit code (128 + signal when killed); throws when it hasn't ended by then.
-    int wait(std::chrono::milliseconds deadline = std::chrono::seconds(15));
+    int wait(std::chrono::milliseconds deadline = std::chrono::seconds(60));
     bool running();
     /// Everything it has written to stderr so far.
     std::string log() const;
@@ -60,6 +60,9 @@ public:
                        const std::map<std::string, std::string>& environment = {});
 
 private:
+    void wait_until_it_serves(bool ready);
+    void end_at_once();
+
     int port_ = 0;
     pid_t pid_ = -1;
     std::string log_path_;

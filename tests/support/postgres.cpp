@@ -1,20 +1,19 @@
 #include "tests/support/postgres.hpp"
 
+#include "tests/support/in_memory.hpp"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/magic.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -66,21 +65,6 @@ std::string find_binaries() {
     if (best.empty())
         throw std::runtime_error("found no Postgres server; set PGHERALD_PG_BIN");
     return best;
-}
-
-constexpr const char* on_disk = "/tmp";
-
-// A server that never flushes needs no disk, and databases made and dropped by the hundred are
-// thousands of files: a third of the processor time of the tests went into the file system.
-const char* in_memory_or_on_disk() {
-    constexpr const char* in_memory = "/dev/shm";
-    constexpr std::uint64_t enough = 4ULL << 30;
-    struct statfs found = {};
-    const bool there = ::statfs(in_memory, &found) == 0 && found.f_type == TMPFS_MAGIC &&
-                       ::access(in_memory, W_OK | X_OK) == 0;
-    const auto free =
-        static_cast<std::uint64_t>(found.f_bavail) * static_cast<std::uint64_t>(found.f_bsize);
-    return there && free >= enough ? in_memory : on_disk;
 }
 
 int free_tcp_port() {
