@@ -86,7 +86,8 @@ int main(int argc, char** argv) {
 
     raise_descriptor_limit();
     try {
-        support::postgres_server postgres({.fsync = true});
+        support::postgres_server postgres(
+            {.fsync = true, .settings = {{"autovacuum", "on"}, {"autovacuum_naptime", "5s"}}});
         bench::results results(out);
         const bench::bench_context context{daemon, node, window, runs, postgres, results};
         for (const scenario& each : scenarios) {

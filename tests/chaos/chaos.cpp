@@ -263,7 +263,9 @@ void run::set_up() {
     const bool private_network = support::enter_private_network().empty();
     const bool with_cuts = private_network && can_cut();
     server_ = std::make_unique<support::postgres_server>(
-        support::server_options{.tcp = true, .fsync = true});
+        support::server_options{.tcp = true,
+                                .fsync = true,
+                                .settings = {{"autovacuum", "on"}, {"autovacuum_naptime", "5s"}}});
     if (private_network) {
         keep_free(server_->tcp_port());
     }

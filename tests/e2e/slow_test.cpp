@@ -161,8 +161,7 @@ bool read_all(std::vector<std::unique_ptr<lean_client>>& clients, std::chrono::s
 TEST(Slow, TwentyThatStopReadingCostABufferEach) {
     postgres_server server({.settings = {{"max_wal_size", "2GB"},
                                          {"wal_level", "minimal"},
-                                         {"max_wal_senders", "0"},
-                                         {"autovacuum", "off"}}});
+                                         {"max_wal_senders", "0"}}});
     database db(server);
     support::daemon daemon({.dsn = db.conninfo(), .settings = {{"WEBSOCKET_PING_INTERVAL", "5m"}}});
     std::vector<std::unique_ptr<lean_client>> slow;

@@ -289,7 +289,10 @@ void postgres_server::write_settings() {
          << "synchronous_commit = " << flush << "\n"
          << "jit = off\n" // loading LLVM would be a tenth of what a server does here
          << "max_connections = 200\nshared_buffers = 64MB\nmax_wal_size = 512MB\n"
-         << "log_min_messages = warning\nautovacuum_naptime = 5s\n";
+         // Nothing here lives long enough to need it, and its ANALYZE of the catalogs deadlocks
+         // with DROP OWNED: Postgres waits for whoever updates a row of pg_class in place.
+         << "autovacuum = off\n"
+         << "log_min_messages = warning\n";
     for (const auto& [key, value] : options_.settings) {
         std::string quoted;
         for (const char c : value)
