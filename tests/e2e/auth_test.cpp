@@ -259,14 +259,14 @@ TEST(Auth, ABadTokenInTheHandshakeIsRefused) {
     EXPECT_EQ(by_protocol.close_code(), 4401);
     EXPECT_NE(by_protocol.close_reason().find("expired"), std::string::npos)
         << by_protocol.close_reason();
-    EXPECT_TRUE(support::eventually(5s, [&] { return daemon.metric("pgherald_sessions") == 0; }));
+    EXPECT_TRUE(support::eventually(20s, [&] { return daemon.metric("pgherald_sessions") == 0; }));
 }
 
 const std::string only_tokens = R"(
 [auth]
 mode = "token"
 secret = ")" + secret + R"("
-auth_timeout = "1s"
+auth_timeout = "5s"
 leeway = "0s"
 )";
 
@@ -280,7 +280,7 @@ TEST(Auth, WhoShowsNoTokenInTimeIsCut) {
     ASSERT_EQ(authenticate(wrong, "x"), "unauthorized");
     ASSERT_EQ(authenticate(right, token_for(grants(R"(["a"])"))), "ok");
     for (herald_client* each : {&late, &wrong}) {
-        EXPECT_TRUE(each->socket.wait_closed(5s));
+        EXPECT_TRUE(each->socket.wait_closed(20s));
         EXPECT_EQ(each->socket.close_code(), 4401);
     }
     right.subscribe("a");
@@ -349,14 +349,14 @@ TEST(Auth, ExpiryWarnsAndThenEndsTheSession) {
     const support::folder files;
     support::daemon daemon(with(db, files.put("pgherald.toml", only_tokens)));
     herald_client client(daemon.port());
-    ASSERT_EQ(authenticate(client, token_for("", 3)), "ok");
+    ASSERT_EQ(authenticate(client, token_for("", 8)), "ok");
     const auto warning = client.next("expiring");
     EXPECT_GE(warning.number("in"), 1);
-    EXPECT_LE(warning.number("in"), 3);
+    EXPECT_LE(warning.number("in"), 8);
     const auto begun = std::chrono::steady_clock::now();
-    EXPECT_TRUE(client.socket.wait_closed());
+    EXPECT_TRUE(client.socket.wait_closed(30s));
     EXPECT_EQ(client.socket.close_code(), 4401);
-    EXPECT_LE(std::chrono::steady_clock::now() - begun, 5s);
+    EXPECT_LE(std::chrono::steady_clock::now() - begun, 15s);
     EXPECT_THROW(herald_client(daemon.port(),
                                {.headers = {{"Authorization", "Bearer " + token_for("", -1)}}}),
                  support::handshake_refused);
@@ -367,10 +367,10 @@ TEST(Auth, ATokenInTimeKeepsTheSessionBeyondTheOldOne) {
     const support::folder files;
     support::daemon daemon(with(db, files.put("pgherald.toml", only_tokens)));
     herald_client client(daemon.port(),
-                         {.headers = {{"Authorization", "Bearer " + token_for("", 2)}}});
+                         {.headers = {{"Authorization", "Bearer " + token_for("", 6)}}});
     client.next("expiring");
     ASSERT_EQ(authenticate(client, token_for(grants(R"(["a"])"), 3600)), "ok");
-    EXPECT_FALSE(client.socket.wait_closed(4s)) << client.socket.close_code();
+    EXPECT_FALSE(client.socket.wait_closed(8s)) << client.socket.close_code();
     client.subscribe("a");
 }
 

@@ -21,7 +21,7 @@ std::string not_possible = "main() has not run";
 
 constexpr auto canary_interval = 2s;
 /// What a busy machine may add.
-constexpr auto margin = 1'500ms;
+constexpr auto margin = 5s;
 
 bool iptables(const std::string& rule) {
     return std::system(("iptables -w " + rule + " > /dev/null 2>&1").c_str()) == 0;
@@ -112,7 +112,7 @@ protected:
             const auto fresh = add(*db, channel);
             const auto begun = steady::now();
             EXPECT_EQ(client.next_seqs(1), fresh);
-            EXPECT_LT(steady::now() - begun, 1s);
+            EXPECT_LT(steady::now() - begun, 3s);
         }
     }
 
@@ -142,7 +142,7 @@ protected:
         EXPECT_FALSE(ports_of("listen").empty());
         expect_prompt(client, "c");
         EXPECT_TRUE(quiet(client)) << "nothing twice";
-        EXPECT_TRUE(eventually(5s, [&] { return descriptors() <= before; }))
+        EXPECT_TRUE(eventually(20s, [&] { return descriptors() <= before; }))
             << "the dead socket is still open: " << descriptors() << " after " << before;
     }
 
@@ -187,7 +187,7 @@ TEST_F(Cut, TheConnectionThatReads) {
     const auto begun = steady::now();
     const auto meanwhile = add(*db, "c", 3);
     EXPECT_EQ(client.next_seqs(3), meanwhile);
-    EXPECT_LT(steady::now() - begun, 8s);
+    EXPECT_LT(steady::now() - begun, 15s);
     ASSERT_TRUE(ready(*daemon));
     expect_prompt(client, "c");
     EXPECT_TRUE(quiet(client));
@@ -277,7 +277,7 @@ TEST_F(Cut, ThePublishConnectionWhileAnswersAreUnderWay) {
     for (int n = 1; n < total; ++n) {
         publish(n);
     }
-    ASSERT_TRUE(eventually(5s, [&] {
+    ASSERT_TRUE(eventually(20s, [&] {
         return db->value("select count(*) > 1 from queue.message") == "t";
     })) << "stored, and nobody has been told";
     std::map<int, std::string> receipts;

@@ -272,7 +272,7 @@ protected:
         EXPECT_EQ(worker->next_seqs(6), jobs);
         EXPECT_EQ(full->next_seqs(6), jobs);
         worker->call(ack("jobs", jobs[1], "1"), "ok");
-        ASSERT_TRUE(eventually(2s, [&] { return acked(db, "jobs", "w") == jobs[1]; }));
+        ASSERT_TRUE(eventually(20s, [&] { return acked(db, "jobs", "w") == jobs[1]; }));
         lose(50);
         gone = add(db, "jobs", 30);
         EXPECT_EQ(worker->next_seqs(30), gone);
@@ -290,7 +290,7 @@ TEST_F(FailoverOfConsumers, TheyGoOnBehindTheBoundaryWithoutAReset) {
     // It was under way when the messages were lost.
     worker->call(ack("jobs", gone.back(), "2"), "ok");
     EXPECT_EQ(worker->call(ack("jobs", lost.back() + 1'000, "3"), "error").at("code"), "malformed");
-    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "jobs", "w") == boundary(); }))
+    EXPECT_TRUE(eventually(20s, [&] { return acked(*promoted, "jobs", "w") == boundary(); }))
         << "all that is left of what it acknowledged";
 
     const auto fresh = add_the_same_numbers(*promoted, "jobs");
@@ -300,7 +300,7 @@ TEST_F(FailoverOfConsumers, TheyGoOnBehindTheBoundaryWithoutAReset) {
     full->call(ack("jobs", fresh[1], "4"), "ok");
     EXPECT_EQ(full->next_seqs(8), from(upto(fresh, 10), 2));
     worker->call(ack("jobs", fresh[9], "5"), "ok");
-    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "jobs", "w") == fresh[9]; }));
+    EXPECT_TRUE(eventually(20s, [&] { return acked(*promoted, "jobs", "w") == fresh[9]; }));
     EXPECT_EQ(resets(daemon, "epoch"), 1) << "only that of `beyond`";
     EXPECT_EQ(resets(daemon, "ahead") + resets(daemon, "trimmed"), 0);
 }
@@ -315,7 +315,7 @@ TEST_F(FailoverOfConsumers, TheyGetWhatWasCommittedBeforeTheDaemonCame) {
     EXPECT_EQ(full->next_seqs(2), upto(fresh, 2));
     EXPECT_TRUE(quiet(*full));
     worker->call(ack("jobs", fresh[9], "1"), "ok");
-    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "jobs", "w") == fresh[9]; }));
+    EXPECT_TRUE(eventually(20s, [&] { return acked(*promoted, "jobs", "w") == fresh[9]; }));
     full->socket.abort();
     herald_client again(daemon.port());
     again.subscribe("jobs", as("f", 8));
@@ -333,19 +333,19 @@ TEST_F(FailoverLosing, AConsumerThatAcknowledgedWhatIsLostIsReset) {
     // Stored on the primary, which dies with it; then one that isn't stored yet.
     worker.next_seqs(101);
     worker.call(ack("beyond", lost[50], "1"), "ok");
-    ASSERT_TRUE(eventually(2s, [&] { return acked(db, "beyond", "w") == lost[50]; }));
+    ASSERT_TRUE(eventually(20s, [&] { return acked(db, "beyond", "w") == lost[50]; }));
     daemon.signal(SIGSTOP);
     worker.socket.send(ack("beyond", lost.back()));
     fail_over([&](connection& there) { add(there, "elsewhere", 3); });
     const auto reset = worker.next("reset");
     EXPECT_EQ(reset.at("reason"), "epoch");
     const auto moved = [&] { return acked(*promoted, "beyond", "w") == reset.number("head"); };
-    EXPECT_TRUE(eventually(3s, moved)) << acked(*promoted, "beyond", "w").value_or(-1);
+    EXPECT_TRUE(eventually(20s, moved)) << acked(*promoted, "beyond", "w").value_or(-1);
     const auto fresh = add_the_same_numbers(*promoted, "beyond");
     EXPECT_EQ(worker.next_seqs(100), fresh);
     EXPECT_TRUE(moved()) << "an ack of the lost log was written";
     worker.call(ack("beyond", fresh[9], "1"), "ok");
-    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "beyond", "w") == fresh[9]; }));
+    EXPECT_TRUE(eventually(20s, [&] { return acked(*promoted, "beyond", "w") == fresh[9]; }));
     worker.socket.abort();
     herald_client again(daemon.port());
     again.subscribe("beyond", as("w", 200));
@@ -353,7 +353,7 @@ TEST_F(FailoverLosing, AConsumerThatAcknowledgedWhatIsLostIsReset) {
 
     patient.socket.send(ack("below", kept[0]));
     EXPECT_EQ(patient.next_seqs(1), from(upto(kept, 3), 2)) << "not reset";
-    EXPECT_TRUE(eventually(2s, [&] { return acked(*promoted, "below", "p") == kept[0]; }));
+    EXPECT_TRUE(eventually(20s, [&] { return acked(*promoted, "below", "p") == kept[0]; }));
 }
 
 TEST_F(Failover, PublishesInFlightAreStoredOnceByTheirId) {

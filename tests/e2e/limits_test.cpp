@@ -20,6 +20,10 @@ using namespace std::chrono_literals;
 using support::herald_client;
 using settings = std::map<std::string, std::string>;
 
+double seconds_since(std::chrono::steady_clock::time_point begun) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+}
+
 class Limits : public testing::Test {
 protected:
     void start(settings more) {
@@ -53,7 +57,7 @@ TEST_F(Limits, SessionsInAll) {
     EXPECT_EQ(connect(), 503U);
     EXPECT_EQ(met("sessions"), 1);
     clients.pop_front();
-    EXPECT_TRUE(support::eventually(5s, [&] { return connect() == 101; }));
+    EXPECT_TRUE(support::eventually(20s, [&] { return connect() == 101; }));
 }
 
 TEST_F(Limits, SessionsOfAnAddress) {
@@ -74,7 +78,7 @@ TEST_F(Limits, SessionsOfAnAddress) {
     EXPECT_EQ(met("address_sessions"), 2);
     EXPECT_TRUE(daemon->says("refusing an address"));
     clients.pop_front();
-    EXPECT_TRUE(support::eventually(5s, [&] { return connect() == 101; }));
+    EXPECT_TRUE(support::eventually(20s, [&] { return connect() == 101; }));
 }
 
 TEST_F(Limits, AnAddressBehindATrustedProxyIsItsOwn) {
@@ -95,20 +99,29 @@ TEST_F(Limits, AStrangersForwardedHeaderIsNotBelieved) {
 }
 
 TEST_F(Limits, HandshakesOfAnAddressInASecond) {
-    start({{"LIMITS_HANDSHAKES_PER_ADDRESS", "50"}});
+    start({{"LIMITS_HANDSHAKES_PER_ADDRESS", "5"}});
+    // Who connects too often, as this does, is cut without an answer.
+    const auto answer_to = [](auto ask) -> decltype(ask()) {
+        try {
+            return ask();
+        } catch (const std::runtime_error&) {
+            return {};
+        }
+    };
+    const auto status = [&] { return answer_to([&] { return connect(); }); };
     int taken = 0;
-    unsigned status = 101;
     const auto begun = std::chrono::steady_clock::now();
-    for (int i = 0; i < 300 && status == 101; ++i) {
-        status = connect();
-        taken += status == 101 ? 1 : 0;
-    }
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
-    EXPECT_EQ(status, 429U);
-    EXPECT_GE(taken, 100) << "two seconds' worth at once";
-    EXPECT_LE(taken, 100 + 50 * took.count() + 1);
-    EXPECT_TRUE(support::eventually(5s, [&] { return connect() == 101; }));
-    EXPECT_GE(met("address_handshakes"), 1);
+    EXPECT_TRUE(support::eventually(60s, [&] {
+        const auto got = status();
+        taken += got == 101 ? 1 : 0;
+        return got == 429;
+    }));
+    const auto took = seconds_since(begun);
+    EXPECT_GE(taken, 10) << "two seconds' worth at once";
+    EXPECT_LE(taken, 10 + 5 * took + 1);
+    EXPECT_TRUE(support::eventually(20s, [&] { return status() == 101; }));
+    EXPECT_TRUE(support::eventually(
+        20s, [&] { return answer_to([&] { return met("address_handshakes"); }) >= 1; }));
 }
 
 TEST_F(Limits, ConnectionsThatSayNothingAreCutBeyondTwiceTheSessions) {
@@ -123,7 +136,7 @@ TEST_F(Limits, ConnectionsThatSayNothingAreCutBeyondTwiceTheSessions) {
     EXPECT_EQ(beyond.read_to_end(), "");
     EXPECT_TRUE(beyond.closed());
     silent.clear();
-    EXPECT_TRUE(support::eventually(5s, [&] { return met("address_connections") >= 1; }));
+    EXPECT_TRUE(support::eventually(20s, [&] { return met("address_connections") >= 1; }));
     EXPECT_EQ(connect(), 101U) << "as many as had gone may come";
 }
 
@@ -137,11 +150,11 @@ TEST_F(Limits, ExemptAddressesHaveNoneOfTheirOwn) {
 }
 
 TEST_F(Limits, AFirstFrameMustCome) {
-    start({{"LIMITS_FIRST_FRAME_TIMEOUT", "1s"}});
+    start({{"LIMITS_FIRST_FRAME_TIMEOUT", "5s"}});
     herald_client silent(daemon->port());
     herald_client talking(daemon->port());
     talking.call(R"({"type":"ping"})", "ok");
-    EXPECT_TRUE(silent.socket.wait_closed(5s));
+    EXPECT_TRUE(silent.socket.wait_closed(20s));
     EXPECT_EQ(silent.socket.close_code(), 1008);
     EXPECT_EQ(met("first_frame"), 1);
     talking.call(R"({"type":"ping"})", "ok");
@@ -151,6 +164,7 @@ TEST_F(Limits, FramesASecond) {
     start({{"LIMITS_FRAMES_PER_SECOND", "20"}});
     herald_client client(daemon->port());
     const int sent = 100;
+    const auto begun = std::chrono::steady_clock::now();
     for (int i = 0; i < sent; ++i) {
         client.socket.send(R"({"type":"ping","ref":)" + std::to_string(i) + "}");
     }
@@ -165,15 +179,16 @@ TEST_F(Limits, FramesASecond) {
         }
     }
     EXPECT_GE(ok, 40);
-    EXPECT_LE(ok, 80);
+    EXPECT_LE(ok, 40 + 20 * seconds_since(begun) + 1);
     EXPECT_EQ(met("frames"), sent - ok);
     EXPECT_TRUE(
-        support::eventually(5s, [&] { return client.call(R"({"type":"ping"})").type() == "ok"; }));
+        support::eventually(20s, [&] { return client.call(R"({"type":"ping"})").type() == "ok"; }));
 }
 
 TEST_F(Limits, PublishesASecond) {
     start({{"LIMITS_PUBLISHES_PER_SECOND", "10"}});
     herald_client client(daemon->port());
+    const auto begun = std::chrono::steady_clock::now();
     for (int i = 0; i < 60; ++i) {
         client.socket.send(R"({"type":"publish","channel":"a","data":1})");
     }
@@ -194,7 +209,7 @@ TEST_F(Limits, PublishesASecond) {
         }
     }
     EXPECT_GE(stored, 20);
-    EXPECT_LE(stored, 50);
+    EXPECT_LE(stored, 20 + 10 * seconds_since(begun) + 1);
     EXPECT_EQ(*db.value("select count(*) from queue.message"), std::to_string(stored));
     EXPECT_EQ(met("publishes"), limited);
 }
@@ -204,13 +219,14 @@ TEST_F(Limits, TokensASecond) {
     herald_client client(daemon->port());
     const std::string token = support::hmac_token("a secret of forty characters, at least..", "{}");
     int ok = 0;
+    const auto begun = std::chrono::steady_clock::now();
     for (int i = 0; i < 30; ++i) {
         const auto got = client.call(R"({"type":"auth","token":")" + token + "\"}");
         ok += got.type() == "ok" ? 1 : 0;
         EXPECT_EQ(got.type() == "error" ? got.at("code") : "rate_limited", "rate_limited");
     }
     EXPECT_GE(ok, 10) << "two seconds' worth at once";
-    EXPECT_LE(ok, 25);
+    EXPECT_LE(ok, 10 + 5 * seconds_since(begun) + 1);
     EXPECT_EQ(met("tokens"), 30 - ok);
 }
 
@@ -270,7 +286,7 @@ TEST_F(Limits, WhoAsksForMuchAndReadsNothingDoesNotGrowTheDaemon) {
     } catch (const std::runtime_error&) {
         // The daemon has stopped reading it, and the kernel's buffers are full.
     }
-    EXPECT_TRUE(support::eventually(5s, [&] { return met("unread_replies") >= 1; }));
+    EXPECT_TRUE(support::eventually(20s, [&] { return met("unread_replies") >= 1; }));
     EXPECT_LT(daemon->resident_kib() - before, 100 * 1024);
     EXPECT_EQ(other.call(R"({"type":"ping"})").type(), "ok");
 }

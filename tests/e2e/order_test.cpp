@@ -2,10 +2,10 @@
 #include "tests/support/daemon.hpp"
 #include "tests/support/herald_client.hpp"
 #include "tests/support/postgres.hpp"
+#include "tests/support/worker.hpp"
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <random>
 #include <set>
@@ -24,10 +24,10 @@ std::chrono::milliseconds duration() {
 }
 
 /// Transactions of one to a few rows with pauses inside, every sixth rolled back.
-void write(const support::database& db, unsigned seed, std::atomic<bool>& writing) {
+void write(const support::database& db, unsigned seed, const std::stop_token& stop) {
     std::mt19937 random(seed);
     auto connection = db.connect();
-    while (writing) {
+    while (!stop.stop_requested()) {
         connection.exec("begin");
         for (unsigned row = 0; row <= random() % 4; ++row) {
             connection.exec("insert into queue.message (channel, data) "
@@ -52,10 +52,10 @@ TEST(Order, TwelveWritersAndTwentySocketsAgreeWithTheTable) {
     auto listener = db.connect();
     listener.exec("listen \"order\"");
 
-    std::atomic<bool> writing = true;
-    std::vector<std::thread> threads;
+    std::vector<std::jthread> writers;
     for (unsigned seed = 0; seed < 12; ++seed) {
-        threads.emplace_back([&, seed] { write(db, seed, writing); });
+        writers.push_back(
+            support::worker([&db, seed](const std::stop_token& stop) { write(db, seed, stop); }));
     }
     std::vector<std::string> notified;
     std::vector<std::int64_t> polled;
@@ -75,10 +75,10 @@ TEST(Order, TwelveWritersAndTwentySocketsAgreeWithTheTable) {
     while (std::chrono::steady_clock::now() < end) {
         follow();
     }
-    writing = false;
-    for (std::thread& thread : threads) {
-        thread.join();
+    for (std::jthread& writer : writers) {
+        writer.request_stop();
     }
+    writers.clear();
     db.exec("insert into queue.message (channel, data) values ('order', '\"end\"')");
     listener.exec("select 1");
     follow();

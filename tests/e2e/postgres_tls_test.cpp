@@ -70,7 +70,7 @@ TEST_F(PostgresTls, EveryConnectionUsesItAndEverythingPasses) {
         const auto begun = std::chrono::steady_clock::now();
         db.exec("insert into queue.message (channel, data) values ('t', '1')");
         client.next("message");
-        EXPECT_LT(std::chrono::steady_clock::now() - begun, 2s) << "the ring was heard";
+        EXPECT_LT(std::chrono::steady_clock::now() - begun, 4s) << "the ring was heard";
     }
 }
 

@@ -169,7 +169,7 @@ TEST(PublishAway, IsAnsweredUnavailableAndWorksAgainAfterwards) {
     }
     EXPECT_EQ(limited, count - 1'024) << "a session may have 1,024 publishes in flight";
     EXPECT_EQ(unavailable, 1'024);
-    EXPECT_TRUE(support::eventually(std::chrono::seconds(5),
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(20),
                                     [&] { return daemon.status_of("/readyz") == 503; }));
     EXPECT_EQ(daemon.status_of("/healthz"), 200);
     server.start();

@@ -91,7 +91,7 @@ TEST_F(Reload, AWrongConfigurationChangesNothing) {
     herald_client client(daemon->port());
     ASSERT_TRUE(reload("[server]\nthreds = 2\n[websocket]\nmax_frame = 5\n" + rule("x", "whoever"),
                        "pgherald.toml:2 server.threds"));
-    EXPECT_TRUE(support::eventually(5s, [&] {
+    EXPECT_TRUE(support::eventually(20s, [&] {
         return daemon->metric("pgherald_reload_failures_total") == 1;
     })) << daemon->log();
     for (const auto* problem : {"server.threds", "websocket.max_frame", "channel.subscribe"})

@@ -603,7 +603,7 @@ INSTANTIATE_TEST_SUITE_P(Tails, ResetEpoch, testing::Values("64MiB", "0"), [](co
 class ResetConsumer : public Reset {
 protected:
     void expect_moved(const std::string& channel, std::int64_t head) {
-        EXPECT_TRUE(eventually(2s, [&] { return acked(db, channel, "w") == head; }))
+        EXPECT_TRUE(eventually(20s, [&] { return acked(db, channel, "w") == head; }))
             << acked(db, channel, "w").value_or(-1) << ", not " << head;
     }
     /// It isn't reset again, and loses nothing from there on.

@@ -96,7 +96,7 @@ TEST(Secrets, AnOpenDoorIsOnlyOpenedOnPurpose) {
     support::daemon open({.dsn = db.conninfo(),
                           .settings = {{"SERVER_LISTEN", "0.0.0.0:0"}, {"AUTH_INSECURE", "true"}},
                           .wait_ready = false});
-    EXPECT_TRUE(support::eventually(std::chrono::seconds(5), [&] {
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(20), [&] {
         return open.log().find("whoever reaches this address") != std::string::npos;
     })) << open.log();
 }

@@ -76,7 +76,7 @@ TEST_P(Storm, FiveHundredSessionsAHundredMessagesBack) {
             client.next("ok");
             ASSERT_EQ(client.next_seqs(100), from(all, 200));
         }
-        EXPECT_LT(std::chrono::steady_clock::now() - begun, 10s);
+        EXPECT_LT(std::chrono::steady_clock::now() - begun, 60s);
         for (herald_client& client : clients) {
             client.socket.abort();
         }

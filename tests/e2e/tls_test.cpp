@@ -58,7 +58,7 @@ protected:
     }
 
     bool logs(const std::string& words) {
-        return support::eventually(5s, [&] { return says(daemon->log(), words); });
+        return support::eventually(20s, [&] { return says(daemon->log(), words); });
     }
 
     support::database db;
@@ -101,7 +101,7 @@ TEST_F(Tls, ClosesOnPlainHttpAndGoesOn) {
     EXPECT_TRUE(logs("a TLS handshake failed address=127.0.0.1 reason=\"http request\""))
         << daemon->log();
     EXPECT_TRUE(
-        support::eventually(5s, [&] { return metric("pgherald_tls_failures_total") == 2; }));
+        support::eventually(20s, [&] { return metric("pgherald_tls_failures_total") == 2; }));
     EXPECT_EQ(connect().call(R"({"type":"ping"})").type(), "ok");
 }
 
@@ -134,7 +134,7 @@ TEST_F(Tls, SighupGivesNewConnectionsTheNewCertificate) {
     EXPECT_EQ(connect().socket.tls().certificate, first.pem); // nobody has asked yet
     daemon->signal(SIGHUP);
     EXPECT_TRUE(
-        support::eventually(5s, [&] { return connect().socket.tls().certificate == second.pem; }));
+        support::eventually(20s, [&] { return connect().socket.tls().certificate == second.pem; }));
     EXPECT_GT(metric("pgherald_certificate_expiry_seconds"), expiry + 90'000);
     EXPECT_TRUE(logs("the new configuration is in use")) << daemon->log();
 
@@ -177,7 +177,7 @@ TEST_F(Tls, AReloadThatFailsLeavesTheOldCertificateInUse) {
     files.put(other);
     daemon->signal(SIGHUP);
     EXPECT_TRUE(
-        support::eventually(5s, [&] { return connect().socket.tls().certificate == other.pem; }));
+        support::eventually(20s, [&] { return connect().socket.tls().certificate == other.pem; }));
     EXPECT_EQ(old.call(R"({"type":"ping"})").type(), "ok");
 }
 

@@ -1,6 +1,7 @@
 #include "tests/pg/roles.hpp"
 #include "tests/pg/store_test.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <thread>
@@ -116,16 +117,22 @@ TEST_F(retention_test, a_consumer_that_comes_too_late_is_told) {
     EXPECT_EQ(page.removals[0].upto, 3);
 }
 
+// Where nothing is waited for the quickest of three is quick, also on a machine that is busy.
 TEST_F(retention_test, a_locked_row_is_left_for_the_next_time) {
-    insert(5, "2 hours");
     auto other = db.connect();
-    other.exec("begin; select from queue.message where seq = 3 for share");
-    const auto begin = steady_clock::now();
-    expect(remove_old(), std::nullopt, 4, true);
-    EXPECT_LT(steady_clock::now() - begin, 900ms);
-    EXPECT_EQ(kept(), "3");
-    other.exec("commit");
-    expect(remove_old(), std::nullopt, 1, true);
+    auto quickest = steady_clock::duration::max();
+    for (int locked = 3; locked <= 13; locked += 5) {
+        insert(5, "2 hours");
+        other.exec("begin");
+        other.query("select from queue.message where seq = $1 for share", locked);
+        const auto begin = steady_clock::now();
+        expect(remove_old(), std::nullopt, 4, true);
+        quickest = std::min(quickest, steady_clock::now() - begin);
+        EXPECT_EQ(kept(), std::to_string(locked));
+        other.exec("commit");
+        expect(remove_old(), std::nullopt, 1, true);
+    }
+    EXPECT_LT(quickest, 900ms);
 }
 
 TEST_F(retention_test, a_row_that_was_changed_meanwhile_is_judged_anew) {
@@ -139,14 +146,18 @@ TEST_F(retention_test, one_at_a_time) {
     insert(5, "2 hours");
     auto other = db.connect();
     other.exec("begin; select queue.remove_old('1 h', '1 h', 0, 2)");
-    const auto begin = steady_clock::now();
-    const auto second = remove_old();
-    EXPECT_LT(steady_clock::now() - begin, 900ms);
-    EXPECT_TRUE(second.busy);
-    EXPECT_EQ(second.rows, 0);
-    EXPECT_FALSE(second.looked_upto);
-    EXPECT_FALSE(second.found_old);
-    EXPECT_TRUE(connection.alive());
+    auto quickest = steady_clock::duration::max();
+    for (int i = 0; i < 3; ++i) {
+        const auto begin = steady_clock::now();
+        const auto second = remove_old();
+        quickest = std::min(quickest, steady_clock::now() - begin);
+        EXPECT_TRUE(second.busy);
+        EXPECT_EQ(second.rows, 0);
+        EXPECT_FALSE(second.looked_upto);
+        EXPECT_FALSE(second.found_old);
+        EXPECT_TRUE(connection.alive());
+    }
+    EXPECT_LT(quickest, 900ms);
     other.exec("commit");
     EXPECT_EQ(kept(), "3 4 5");
     expect(remove_old(), std::nullopt, 3, true);

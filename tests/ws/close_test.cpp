@@ -22,7 +22,7 @@ using WsClose = over_both;
 INSTANTIATE_TEST_SUITE_P(over, WsClose, testing::Bool(), over_both::name);
 
 /// Generous towards a busy machine.
-constexpr auto soon = 5s;
+constexpr auto soon = 20s;
 
 ws::socket_options impatient() {
     ws::socket_options options;
@@ -198,15 +198,15 @@ TEST_P(WsClose, FindsASilentPeerWithinTwoPingIntervals) {
     EXPECT_TRUE(echoing.becomes_empty(soon));
     EXPECT_EQ(echoing.last_ending().code, 1006);
     EXPECT_GE(echoing.last_lifetime(), 390ms);
-    EXPECT_LT(echoing.last_lifetime(), 2s); // 400 ms on a machine with nothing else to do
+    EXPECT_LT(echoing.last_lifetime(), 10s); // 400 ms on a machine with nothing else to do
 }
 
 TEST_P(WsClose, KeepsAPeerThatAnswersPings) {
     ws::socket_options options;
-    options.ping_interval = 200ms;
+    options.ping_interval = 1s;
     server echoing(echo, options);
     auto client = echoing.client();
-    EXPECT_EQ(client.read(1500ms), std::nullopt);
+    EXPECT_EQ(client.read(3500ms), std::nullopt);
     EXPECT_FALSE(client.closed());
     client.send("still here");
     EXPECT_EQ(client.read(), "still here");
@@ -215,7 +215,7 @@ TEST_P(WsClose, KeepsAPeerThatAnswersPings) {
 /// Sends whenever the ping's time has come, just before it has.
 ws::asio::awaitable<void> feed(ws::socket& socket, std::chrono::milliseconds ping_interval) {
     const auto here = co_await ws::asio::this_coro::executor;
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 5; ++i) {
         // Busy until the timer is due, and nobody has looked yet.
         const auto due = std::chrono::steady_clock::now() + ping_interval;
         while (std::chrono::steady_clock::now() < due)
@@ -229,7 +229,7 @@ ws::asio::awaitable<void> feed(ws::socket& socket, std::chrono::milliseconds pin
 
 TEST_P(WsClose, AlsoAsksAPeerThatIsBeingSentTo) {
     ws::socket_options options;
-    options.ping_interval = 50ms;
+    options.ping_interval = 500ms;
     server feeding(
         [&](ws::socket& socket) -> ws::asio::awaitable<void> {
             ws::asio::co_spawn(co_await ws::asio::this_coro::executor,
@@ -280,8 +280,8 @@ TEST_P(WsClose, EndsAPeerThatTakesNothingWhileNobodyReads) {
 
 TEST_P(WsClose, KeepsAPeerThatIsOnlySlow) {
     ws::socket_options options;
-    options.ping_interval = 200ms;
-    const std::string large(3'000'000, 'x');
+    options.ping_interval = 1s;
+    const std::string large(9'000'000, 'x');
     server pouring(
         [&](ws::socket& socket) -> ws::asio::awaitable<void> {
             socket.send(text(large));

@@ -1,6 +1,8 @@
 #include "telemetry/line_writer.hpp"
 #include "telemetry/log.hpp"
 
+#include "tests/support/eventually.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace {
@@ -35,6 +38,12 @@ public:
     int write_end() const { return write_; }
     void close_read() { close(read_); }
     void close_write() { close(write_); }
+    /// How much waits to be read.
+    int held() const {
+        int bytes = 0;
+        ::ioctl(read_, FIONREAD, &bytes);
+        return bytes;
+    }
     /// All until the last writer has closed.
     std::string read_all() const {
         std::string text;
@@ -120,8 +129,19 @@ TEST(log, a_reader_that_stalls_blocks_nobody_and_is_told_what_it_missed) {
     {
         const stderr_into there(ends.write_end());
         telemetry::log log({});
-        for (std::size_t i = 0; i < many; ++i) // returns, though nobody reads
-            log.observe(base::observed::draining{std::to_string(i)});
+        const auto write = [&log](std::size_t from, std::size_t upto) {
+            for (std::size_t i = from; i < upto; ++i)
+                log.observe(base::observed::draining{std::to_string(i)});
+        };
+        // More than the pipe holds and less than may wait, so that none is lost before it is full.
+        write(0, 2'000);
+        int before = 0;
+        EXPECT_TRUE(support::eventually(std::chrono::seconds(20), [&] {
+            const int held = ends.held();
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            return std::exchange(before, ends.held()) == held && held > 60'000;
+        }));
+        write(2'000, many); // returns, though nobody reads
         dropped = log.dropped();
         reader = std::thread([&ends, &text] { text = ends.read_all(); });
     }
