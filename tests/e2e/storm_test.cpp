@@ -1,5 +1,6 @@
 // Hundreds of sessions that come back at once must not become hundreds of queries, and one that
 // comes back to thousands of channels is no brake on others.
+#include "tests/support/logging_server.hpp"
 #include "tests/support/messages.hpp"
 
 #include <atomic>
@@ -16,13 +17,6 @@ using namespace support;
 
 const std::size_t sessions = sanitized ? 100 : 500;
 
-/// A server that writes every statement into its log, with the name of who sent it.
-postgres_server& logging_server() {
-    static postgres_server server(
-        {.settings = {{"log_statement", "all"}, {"log_line_prefix", "<%a> "}}});
-    return server;
-}
-
 class Storm : public testing::TestWithParam<const char*> {
 protected:
     const bool in_memory = std::string(GetParam()) != "0";
@@ -31,15 +25,7 @@ protected:
     std::size_t log_begins = 0;
 
     /// Statements of the daemon for its sessions since the storm began.
-    std::size_t statements() const {
-        const std::string log = logging_server().log();
-        std::size_t found = 0;
-        for (std::size_t at = log_begins; (at = log.find("<pgherald/replay>", at)) != log.npos;
-             ++at) {
-            ++found;
-        }
-        return found;
-    }
+    std::size_t statements() const { return support::statements("replay", log_begins); }
 
     /// All are there before the first is answered: the daemon stands still meanwhile.
     template <class Cursor>
