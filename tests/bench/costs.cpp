@@ -14,14 +14,14 @@ struct shape {
     std::size_t window = 64;
 };
 
-struct cost {
+struct cost_of_a_message {
     double messages; ///< a second
     double server_us;
     double postgres_us;
 };
 
 /// Publishes at full speed; the CPU time of one message.
-cost measure(const bench_context& context, const shape& of) {
+cost_of_a_message cost_of(const bench_context& context, const shape& of) {
     const auto what = context.start();
     load on(what->port(), of.receivers, of.publishers);
     on.data_bytes(of.data_bytes);
@@ -55,7 +55,7 @@ void draw(const bench_context& context, const std::string& axis,
     series postgres{"CPU of a message by " + axis, axis, "us CPU", "Postgres"};
     for (const std::size_t each : points) {
         const auto at = static_cast<double>(each);
-        const cost found = measure(context, shape_at(each));
+        const cost_of_a_message found = cost_of(context, shape_at(each));
         rate.points.emplace_back(at, found.messages);
         server.points.emplace_back(at, found.server_us);
         postgres.points.emplace_back(at, found.postgres_us);

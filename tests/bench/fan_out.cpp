@@ -9,7 +9,6 @@ namespace bench {
 namespace {
 
 constexpr std::size_t subscribers = 1'000;
-constexpr auto patience = std::chrono::seconds(60);
 const std::string one_in_flight_name = "deliveries, 1 in flight";
 const std::string fan_out_name = "of it the fan-out, first to last arrival";
 const std::string payload(message_bytes, 'x');

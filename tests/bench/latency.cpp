@@ -13,8 +13,7 @@ namespace bench {
 
 namespace {
 
-constexpr std::size_t subscribers = 10;
-constexpr auto patience = std::chrono::seconds(30);
+constexpr std::size_t listeners = 10;
 constexpr auto interval = std::chrono::milliseconds(10);
 
 double ms(clock::duration time) {
@@ -45,7 +44,7 @@ struct paced {
 };
 
 paced measure_paced(const bench_context& context, subject& what, const std::string& listen) {
-    load on(what.port(), subscribers, 0);
+    load on(what.port(), listeners, 0);
     on.subscribe_all("bench");
     auto writer = what.database().connect();
     auto listener = what.database().connect();
@@ -96,7 +95,7 @@ paced measure_paced(const bench_context& context, subject& what, const std::stri
             PQflush(writing);
         }
         const bool all = on.swarm().run_until(clock::now() + patience, [&] {
-            return notifications == due.size() && on.deliveries() == due.size() * subscribers;
+            return notifications == due.size() && on.deliveries() == due.size() * listeners;
         });
         if (!all)
             throw std::runtime_error("not every message arrived");
@@ -169,7 +168,7 @@ void insert_to_frame(const bench_context& context) {
         add_percentiles(context, found.row, found.framed, "", "");
     }
     const auto what = context.start();
-    load on(what->port(), subscribers, 0);
+    load on(what->port(), listeners, 0);
     on.subscribe_all("bench");
     measurement rest{"F", "CPU at rest, 10 subscribers", what->name(), "%"};
     rest.goal = "< 0.5 %";

@@ -5,12 +5,6 @@
 
 namespace bench {
 
-namespace {
-
-constexpr auto patience = std::chrono::seconds(60);
-
-} // namespace
-
 load::load(int port, std::size_t receivers, std::size_t publishers, swarm::transport over)
     : swarm_(over),
       tallies_(receivers),

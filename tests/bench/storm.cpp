@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::size_t sockets = 5'000;
 constexpr std::uint64_t behind = 100;
-constexpr auto patience = std::chrono::seconds(60);
 
 std::uint64_t transactions(support::database& database) {
     database.query("select pg_sleep(1.1)"); // backends tell their numbers at most once a second

@@ -29,7 +29,6 @@ constexpr std::uint64_t watched_mark = std::uint64_t{1} << 63;
 /// How many sockets are between connect() and open at a time: more would only overflow the
 /// listener's queue, and then wait for the kernel's retries.
 constexpr std::size_t opening_at_once = 256;
-constexpr auto open_patience = std::chrono::seconds(60);
 
 constexpr std::string_view handshake = "GET /ws HTTP/1.1\r\n"
                                        "Host: 127.0.0.1\r\n"
@@ -97,7 +96,7 @@ void swarm::connect(int port, std::size_t count, bool upgrade) {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     const std::size_t wanted = clients_.size() + count;
-    const auto deadline = clock::now() + open_patience;
+    const auto deadline = clock::now() + patience;
     while (clients_.size() < wanted) {
         auto made = std::make_unique<client>();
         made->descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

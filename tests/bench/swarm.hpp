@@ -16,6 +16,9 @@ namespace bench {
 
 using clock = std::chrono::steady_clock;
 
+/// For what must come in the end.
+inline constexpr auto patience = std::chrono::seconds(60);
+
 /// Many WebSocket clients on one epoll, made to cost as little as possible: frames are parsed where
 /// the kernel put them, and nothing is allocated for a frame that arrives whole.
 /// Owner: a scenario. Thread: one. Lifetime: closing it closes its sockets.

@@ -27,7 +27,7 @@
 namespace chaos {
 namespace {
 
-constexpr int kept = 0;
+constexpr int all_kept = 0;
 constexpr int broken = 1;
 constexpr int proves_nothing = 2;
 
@@ -452,7 +452,7 @@ int run::verdict() const {
     if (options_.expect_failure) {
         std::printf("verdict: sabotage %s, seed %llu: %s\n", options_.sabotage.c_str(), seed,
                     lost > 0 ? "messages were lost, as they must be" : "NOTHING WAS LOST");
-        return lost > 0 ? kept : broken;
+        return lost > 0 ? all_kept : broken;
     }
     if (world_.found.any()) {
         std::printf("verdict: BROKEN, seed %llu\n", seed);
@@ -463,7 +463,7 @@ int run::verdict() const {
         return proves_nothing;
     }
     std::printf("verdict: kept, seed %llu\n", seed);
-    return kept;
+    return all_kept;
 }
 
 } // namespace

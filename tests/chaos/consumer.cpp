@@ -7,8 +7,6 @@
 
 namespace chaos {
 
-namespace {} // namespace
-
 struct consumer::database {
     std::optional<support::connection> connection;
 };

@@ -8,7 +8,7 @@ namespace chaos {
 
 namespace {
 
-constexpr std::size_t kept = 5;
+constexpr std::size_t most_told = 5;
 
 std::string text_of(double seconds) {
     std::array<char, 32> text{};
@@ -107,7 +107,7 @@ void findings::add(offence what, std::string text) {
     const std::lock_guard lock(mutex_);
     found& kind = all_[static_cast<std::size_t>(what)];
     ++kind.count;
-    if (kind.first.size() < kept) {
+    if (kind.first.size() < most_told) {
         kind.first.push_back(std::move(text));
     }
 }

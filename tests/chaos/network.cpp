@@ -13,7 +13,7 @@ namespace chaos {
 namespace {
 
 /// Runs a program without a word; true when it said 0.
-bool run(const std::vector<std::string>& words) {
+bool succeeds(const std::vector<std::string>& words) {
     std::vector<char*> argv;
     for (const std::string& word : words) {
         argv.push_back(const_cast<char*>(word.c_str()));
@@ -38,8 +38,8 @@ bool run(const std::vector<std::string>& words) {
 bool change_rules(const char* verb, int port) {
     bool all = true;
     for (const char* end : {"--sport", "--dport"}) {
-        all = run({"iptables", "-w", verb, "INPUT", "-p", "tcp", end, std::to_string(port), "-j",
-                   "DROP"}) &&
+        all = succeeds({"iptables", "-w", verb, "INPUT", "-p", "tcp", end, std::to_string(port),
+                        "-j", "DROP"}) &&
               all;
     }
     return all;
@@ -48,7 +48,7 @@ bool change_rules(const char* verb, int port) {
 } // namespace
 
 bool can_cut() {
-    return run({"iptables", "-w", "-L", "INPUT", "-n"});
+    return succeeds({"iptables", "-w", "-L", "INPUT", "-n"});
 }
 
 bool cut(int port) {

@@ -18,13 +18,13 @@ namespace {
 using namespace std::chrono_literals;
 using support::herald_client;
 using support::hmac_token;
-
-const std::string secret = "a secret of forty characters, at least..";
+using support::token_secret;
 
 const std::string rules = R"(
 [auth]
 mode = "token"
-secret = ")" + secret + R"("
+secret = ")" + token_secret +
+                          R"("
 algorithms = ["HS256"]
 audience = "herald"
 issuer = "tests"
@@ -68,7 +68,7 @@ std::string grants(const std::string& subscribe, const std::string& publish = "[
 }
 
 std::string token_for(const std::string& more = "", long expires_in = 3600) {
-    return hmac_token(secret, claims(expires_in, more));
+    return hmac_token(token_secret, claims(expires_in, more));
 }
 
 support::daemon::options with(const support::database& db, const std::string& config_file) {
@@ -116,27 +116,27 @@ TEST(Auth, EveryTokenWithEveryRuleAndVerb) {
         {"without grants", token_for(), true, {"ok", "ok", "forbidden", "forbidden", "forbidden"}},
         {"expired", token_for(all, -5), false, stranger},
         {"not yet",
-         hmac_token(secret,
+         hmac_token(token_secret,
                     claims(3600, all + R"(,"nbf":)" + std::to_string(support::now() + 600))),
          false, stranger},
         {"another key", hmac_token("another secret of forty characters......", body), false,
          stranger},
-        {"another algorithm", hmac_token(secret, body, R"({"alg":"HS512"})", EVP_sha512()), false,
-         stranger},
-        {"alg none, signed", hmac_token(secret, body, R"({"alg":"none"})"), false, stranger},
+        {"another algorithm", hmac_token(token_secret, body, R"({"alg":"HS512"})", EVP_sha512()),
+         false, stranger},
+        {"alg none, signed", hmac_token(token_secret, body, R"({"alg":"none"})"), false, stranger},
         {"alg none, unsigned",
          support::base64url(R"({"alg":"none"})") + '.' + support::base64url(body) + '.', false,
          stranger},
         {"another audience",
-         hmac_token(secret, R"({"iss":"tests","aud":"others","sub":"42")" + all + "}"), false,
+         hmac_token(token_secret, R"({"iss":"tests","aud":"others","sub":"42")" + all + "}"), false,
          stranger},
         {"another issuer",
-         hmac_token(secret, R"({"iss":"others","aud":"herald","sub":"42")" + all + "}"), false,
-         stranger},
+         hmac_token(token_secret, R"({"iss":"others","aud":"herald","sub":"42")" + all + "}"),
+         false, stranger},
         {"signature of another token", payload(good) + token_for().substr(token_for().rfind('.')),
          false, stranger},
         {"huge",
-         hmac_token(secret, claims(3600, all + R"(,"x":")" + std::string(20'000, 'x') + '"')),
+         hmac_token(token_secret, claims(3600, all + R"(,"x":")" + std::string(20'000, 'x') + '"')),
          false, stranger},
         {"garbage", "garbage", false, stranger},
         {"empty", "", false, stranger},
@@ -201,12 +201,13 @@ TEST(Auth, ARuleMayNameTheTokensSubject) {
     EXPECT_EQ(subscribe("mine.42"), "ok");
     EXPECT_EQ(subscribe("mine.43"), "forbidden");
     herald_client wild(daemon.port());
-    ASSERT_EQ(authenticate(wild, hmac_token(secret, R"({"iss":"tests","aud":"herald","sub":"*"})")),
-              "ok");
+    ASSERT_EQ(
+        authenticate(wild, hmac_token(token_secret, R"({"iss":"tests","aud":"herald","sub":"*"})")),
+        "ok");
     EXPECT_EQ(answer_to(wild, R"({"type":"subscribe","channel":"user.42.inbox"})"), "forbidden")
         << "a subject is no pattern";
     herald_client nameless(daemon.port());
-    ASSERT_EQ(authenticate(nameless, hmac_token(secret, R"({"iss":"tests","aud":"herald"})")),
+    ASSERT_EQ(authenticate(nameless, hmac_token(token_secret, R"({"iss":"tests","aud":"herald"})")),
               "ok");
     EXPECT_EQ(answer_to(nameless, R"({"type":"subscribe","channel":"user..inbox"})"), "forbidden");
 }
@@ -265,7 +266,7 @@ TEST(Auth, ABadTokenInTheHandshakeIsRefused) {
 const std::string only_tokens = R"(
 [auth]
 mode = "token"
-secret = ")" + secret + R"("
+secret = ")" + token_secret + R"("
 auth_timeout = "5s"
 leeway = "0s"
 )";

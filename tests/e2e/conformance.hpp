@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
@@ -130,6 +131,14 @@ private:
 /// A verb that is answered with "ok REF".
 inline std::string verb(const std::string& ref) {
     return R"({"type":"ping","ref":")" + ref + "\"}";
+}
+
+inline constexpr std::size_t max_frame = 65'536; ///< the default
+
+/// A text of `size` bytes that is answered with "ok big".
+inline std::string padded(std::size_t size) {
+    std::string text = R"({"type":"ping","ref":"big")";
+    return text + std::string(size - text.size() - 1, ' ') + "}";
 }
 
 /// What a client sends, and what comes back. Where no close is among that, the session must go on.

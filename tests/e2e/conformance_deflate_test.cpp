@@ -16,14 +16,15 @@ namespace zlib = boost::beast::zlib;
 using namespace std::chrono_literals;
 using conformance::check;
 using conformance::frame_case;
+using conformance::max_frame;
+using conformance::padded;
 using conformance::raw_session;
 using conformance::service;
 using conformance::settings;
 using conformance::verb;
 using support::client_frame;
 
-constexpr std::size_t max_frame = 65'536; ///< the default
-constexpr unsigned compressed = 0x40;     ///< RSV1
+constexpr unsigned compressed = 0x40; ///< RSV1
 
 const std::string offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
@@ -65,11 +66,6 @@ std::string bomb() {
         all += piece;
     }
     return all;
-}
-
-std::string padded(std::size_t size) {
-    std::string text = R"({"type":"ping","ref":"big")";
-    return text + std::string(size - text.size() - 1, ' ') + "}";
 }
 
 class ConformanceDeflate : public testing::Test {

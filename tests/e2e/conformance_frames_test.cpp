@@ -13,12 +13,12 @@ namespace {
 using namespace std::chrono_literals;
 using conformance::check;
 using conformance::frame_case;
+using conformance::max_frame;
+using conformance::padded;
 using conformance::raw_session;
 using conformance::service;
 using conformance::verb;
 using support::client_frame;
-
-constexpr std::size_t max_frame = 65'536; ///< the default
 
 class ConformanceFrames : public testing::Test {
 protected:
@@ -53,12 +53,6 @@ std::string header(std::uint64_t length, unsigned bytes, unsigned opcode = 1) {
         out += static_cast<char>(length >> (8 * (i - 1)));
     }
     return out + std::string(4, '\0');
-}
-
-/// A text of `size` bytes that is answered with "ok big".
-std::string padded(std::size_t size) {
-    std::string text = R"({"type":"ping","ref":"big")";
-    return text + std::string(size - text.size() - 1, ' ') + "}";
 }
 
 TEST_F(ConformanceFrames, Fragments) {

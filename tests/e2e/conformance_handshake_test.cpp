@@ -64,11 +64,11 @@ protected:
 std::unique_ptr<service> ConformanceHandshake::shared;
 
 const std::string good = plain_handshake();
-const std::string host = "Host: localhost\r\n";
-const std::string upgrade = "Upgrade: websocket\r\n";
-const std::string connection = "Connection: Upgrade\r\n";
-const std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-const std::string version = "Sec-WebSocket-Version: 13\r\n";
+const std::string host_line = "Host: localhost\r\n";
+const std::string upgrade_line = "Upgrade: websocket\r\n";
+const std::string connection_line = "Connection: Upgrade\r\n";
+const std::string key_line = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const std::string version_line = "Sec-WebSocket-Version: 13\r\n";
 
 std::string without(const std::string& line) {
     return replaced(good, line, "");
@@ -91,43 +91,43 @@ TEST_F(ConformanceHandshake, WhatRfc6455Asks) {
                       "Sec-WebSocket-Key", "sec-websocket-KEY"),
              "101"},
             {"upgrade among others",
-             replaced(good, connection, "Connection: keep-alive, Upgrade\r\n"), "101"},
+             replaced(good, connection_line, "Connection: keep-alive, Upgrade\r\n"), "101"},
             {"upgrade in a second field",
-             replaced(good, connection, "Connection: keep-alive\r\nConnection: Upgrade\r\n"),
+             replaced(good, connection_line, "Connection: keep-alive\r\nConnection: Upgrade\r\n"),
              "101"},
             {"websocket in a second field",
-             replaced(good, upgrade, "Upgrade: h2c\r\nUpgrade: websocket\r\n"), "101"},
+             replaced(good, upgrade_line, "Upgrade: h2c\r\nUpgrade: websocket\r\n"), "101"},
             {"websocket behind a protocol with a version",
-             replaced(good, upgrade, "Upgrade: HTTP/2.0, websocket\r\n"), "101"},
-            {"rubbish behind websocket", replaced(good, upgrade, "Upgrade: websocket\xbc\r\n"),
+             replaced(good, upgrade_line, "Upgrade: HTTP/2.0, websocket\r\n"), "101"},
+            {"rubbish behind websocket", replaced(good, upgrade_line, "Upgrade: websocket\xbc\r\n"),
              "426"},
             {"rubbish behind upgrade",
-             replaced(good, connection, "Connection: Upgrade\xbc, close\r\n"), "400"},
+             replaced(good, connection_line, "Connection: Upgrade\xbc, close\r\n"), "400"},
             {"POST", replaced(good, "GET", "POST"), "400"},
             {"HEAD", replaced(good, "GET", "HEAD"), "400"},
             {"OPTIONS", replaced(good, "GET", "OPTIONS"), "400"},
             {"an unknown method", replaced(good, "GET", "BREW"), "400"},
-            {"no Upgrade", without(upgrade), "426"},
-            {"another Upgrade", replaced(good, upgrade, "Upgrade: h2c\r\n"), "426"},
-            {"no Connection", without(connection), "426"},
-            {"Connection without upgrade", replaced(good, connection, "Connection: keep-alive\r\n"),
-             "426"},
-            {"no key", without(key), "400"},
+            {"no Upgrade", without(upgrade_line), "426"},
+            {"another Upgrade", replaced(good, upgrade_line, "Upgrade: h2c\r\n"), "426"},
+            {"no Connection", without(connection_line), "426"},
+            {"Connection without upgrade",
+             replaced(good, connection_line, "Connection: keep-alive\r\n"), "426"},
+            {"no key", without(key_line), "400"},
             {"an empty key", with_key(""), "400"},
             {"a short key", with_key("dGhlIHNhbXA="), "400"},
             {"a long key", with_key("dGhlIHNhbXBsZSBub25jZSBhbmQgbW9yZQ=="), "400"},
             {"a very long key", with_key(std::string(8'000, 'A')), "400"},
             {"a key that is no base64", with_key("dGhlIHNhbXBs!SBub25jZQ=="), "400"},
             {"a key without padding", with_key("dGhlIHNhbXBsZSBub25jZQ"), "400"},
-            {"the key twice", with(key), "400"},
+            {"the key twice", with(key_line), "400"},
             {"another key as well", with("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"), "400"},
-            {"no version", without(version), "426"},
+            {"no version", without(version_line), "426"},
             {"version 8", replaced(good, "Version: 13", "Version: 8"), "426"},
             {"version 14", replaced(good, "Version: 13", "Version: 14"), "426"},
             {"version 013", replaced(good, "Version: 13", "Version: 013"), "426"},
             {"version x", replaced(good, "Version: 13", "Version: x"), "426"},
             {"versions", replaced(good, "Version: 13", "Version: 13, 8"), "426"},
-            {"the version twice", with(version), "426"},
+            {"the version twice", with(version_line), "426"},
             {"a body", with("Content-Length: 3\r\n") + "abc", "400"},
             {"a chunked body", with("Transfer-Encoding: chunked\r\n") + "1\r\nx\r\n0\r\n\r\n",
              "501"},
@@ -167,10 +167,10 @@ TEST_F(ConformanceHandshake, TheHttpAroundIt) {
             {"a path with dots", plain_handshake("/x/../ws"), "404"},
             {"an escaped path", plain_handshake("/%77s"), "404"},
             {"two slashes", plain_handshake("//ws"), "404"},
-            {"no Host", without(host), "400"},
-            {"an empty Host", replaced(good, host, "Host:\r\n"), "101"},
+            {"no Host", without(host_line), "400"},
+            {"an empty Host", replaced(good, host_line, "Host:\r\n"), "101"},
             {"two Hosts", with("Host: other\r\n"), "400"},
-            {"the same Host twice", with(host), "400"},
+            {"the same Host twice", with(host_line), "400"},
             {"two Origins", with("Origin: http://a\r\nOrigin: http://b\r\n"), "400"},
             {"two Authorizations", with("Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"),
              "400"},
@@ -199,14 +199,15 @@ TEST_F(ConformanceHandshake, TheHttpAroundIt) {
             {"a chunk of a huge size",
              with("Transfer-Encoding: chunked\r\n") + "fffffffffffffffff\r\nx\r\n", "501"},
             {"what counts behind a chunked body",
-             replaced(replaced(good, host, "Transfer-Encoding: chunked\r\n"), upgrade, "") +
-                 "0\r\n" + host + upgrade + "\r\n",
+             replaced(replaced(good, host_line, "Transfer-Encoding: chunked\r\n"), upgrade_line,
+                      "") +
+                 "0\r\n" + host_line + upgrade_line + "\r\n",
              "501"},
             {"an address behind a chunked body",
              with("Transfer-Encoding: chunked\r\n") + "0\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n",
              "501"},
             {"a folded line", with("X-Folded: a\r\n b\r\n"), "101"},
-            {"a folded first line", replaced(good, host, " x\r\n" + host), "400"},
+            {"a folded first line", replaced(good, host_line, " x\r\n" + host_line), "400"},
             {"NUL in a value", with(std::string("X: a\0b\r\n", 8)), "400"},
             {"NUL in a name", with(std::string("X\0: a\r\n", 7)), "400"},
             {"NUL in the target", plain_handshake(std::string("/w\0s", 4)), "400"},
@@ -292,7 +293,7 @@ TEST_F(ConformanceHandshake, ARefusedOneEndsOrGoesOnButIsNeverMistaken) {
     EXPECT_EQ(answer.find("HTTP/1.1", 1), std::string::npos) << answer;
     // A request that is only no handshake leaves the connection as it is.
     support::raw_client other("127.0.0.1", shared->port());
-    other.write(without(key) + good);
+    other.write(without(key_line) + good);
     EXPECT_EQ(status_of(other.read_until("\r\n\r\n")), "400");
     EXPECT_NE(other.read_until("HTTP/1.1 101"), "");
     EXPECT_FALSE(other.closed());

@@ -1,12 +1,7 @@
 // Postgres comes and goes: sessions stay, and every connected client has every message once, in
 // order.
-#include "tests/support/daemon.hpp"
-#include "tests/support/eventually.hpp"
-#include "tests/support/herald_client.hpp"
-#include "tests/support/postgres.hpp"
+#include "tests/support/messages.hpp"
 #include "tests/support/worker.hpp"
-
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <string>
@@ -17,20 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using support::herald_client;
-
-/// The seqs of a channel's rows, in order: the truth.
-std::vector<std::int64_t> table(support::database& db, const std::string& channel) {
-    std::vector<std::int64_t> seqs;
-    for (const auto& row :
-         db.query("select seq from queue.message where channel = $1 order by seq", channel)) {
-        seqs.push_back(std::stoll(*row[0]));
-    }
-    return seqs;
-}
-
-bool ready(support::daemon& daemon) {
-    return support::eventually(30s, [&] { return daemon.status_of("/readyz") == 200; });
-}
 
 TEST(Faults, ConnectedClientsMissNothingThroughFiveCrashesUnderLoad) {
     support::postgres_server server({.fsync = true});
@@ -62,7 +43,7 @@ TEST(Faults, ConnectedClientsMissNothingThroughFiveCrashesUnderLoad) {
     });
     for (int crash = 0; crash < 5; ++crash) {
         server.restart("immediate");
-        EXPECT_TRUE(ready(daemon)) << daemon.log();
+        EXPECT_TRUE(support::ready(daemon)) << daemon.log();
     }
     writer.request_stop();
     writer.join();
@@ -78,7 +59,7 @@ TEST(Faults, ConnectedClientsMissNothingThroughFiveCrashesUnderLoad) {
                 break;
             }
         }
-        EXPECT_EQ(got, table(db, i % 2 == 0 ? "even" : "odd"));
+        EXPECT_EQ(got, support::seqs_of(db, i % 2 == 0 ? "even" : "odd"));
         EXPECT_GT(got.size(), 10U);
     }
     EXPECT_GE(daemon.metric("pgherald_postgres_reconnects_total{purpose=\"listen\"}"), 5);
@@ -108,7 +89,7 @@ TEST(Faults, KilledBackendsAreReplacedAndNothingIsMissed) {
         ++sent;
     }
     EXPECT_EQ(db.value("select count(*) from queue.message"), std::to_string(sent));
-    EXPECT_TRUE(ready(daemon));
+    EXPECT_TRUE(support::ready(daemon));
 }
 
 TEST(Faults, PublishesInFlightThroughACrashAreStoredOnceAndTold) {

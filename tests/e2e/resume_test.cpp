@@ -1,76 +1,50 @@
 // Cursors: resuming, replaying, falling behind and catching up are one thing.
-#include "tests/support/daemon.hpp"
-#include "tests/support/eventually.hpp"
-#include "tests/support/herald_client.hpp"
-#include "tests/support/postgres.hpp"
-
-#include <gtest/gtest.h>
+#include "tests/support/messages.hpp"
 
 #include <csignal>
 #include <map>
 #include <string>
-#include <vector>
 
 namespace {
 
-using support::herald_client;
-
-std::vector<std::int64_t> table(support::database& db, const std::string& channel,
-                                std::int64_t after = 0) {
-    std::vector<std::int64_t> seqs;
-    for (const auto& row : db.query("select seq from queue.message where channel = $1 and seq > $2 "
-                                    "order by seq",
-                                    channel, after)) {
-        seqs.push_back(std::stoll(*row[0]));
-    }
-    return seqs;
-}
-
-void insert(support::database& db, const std::string& channel, int count, std::size_t bytes = 10) {
-    db.query("insert into queue.message (channel, data) "
-             "select $1, to_json(repeat('x', $2::int)) from generate_series(1, $3::int)",
-             channel, bytes, count);
-}
-
-std::string after(std::int64_t seq) {
-    return ",\"after\":" + std::to_string(seq);
-}
+using namespace std::chrono_literals;
+using namespace support;
 
 /// With a tail of nothing every replay comes from the table.
 class Resume : public testing::TestWithParam<const char*> {
 protected:
-    support::database db;
+    database db;
     support::daemon daemon{{.dsn = db.conninfo(), .settings = {{"MESSAGES_TAIL", GetParam()}}}};
 };
 
 TEST_P(Resume, FromASeqThenLive) {
     herald_client first(daemon.port());
     first.subscribe("r");
-    insert(db, "r", 50);
-    insert(db, "other", 50);
+    add(db, "r", 50);
+    add(db, "other", 50);
     const auto seen = first.next_seqs(20);
-    insert(db, "r", 3'000);
+    add(db, "r", 3'000);
 
     herald_client second(daemon.port());
     second.subscribe("r", after(seen.back()));
-    const auto expected = table(db, "r", seen.back());
+    const auto expected = seqs_of(db, "r", seen.back());
     EXPECT_EQ(second.next_seqs(expected.size()), expected);
     EXPECT_GE(second.next("live").number("seq"), expected.back());
-    insert(db, "r", 1);
-    EXPECT_EQ(second.next_seqs(1), table(db, "r", expected.back()));
+    add(db, "r", 1);
+    EXPECT_EQ(second.next_seqs(1), seqs_of(db, "r", expected.back()));
 }
 
 TEST_P(Resume, FromTheStartWhileWritersGoOn) {
-    insert(db, "r", 5'000);
+    add(db, "r", 5'000);
     herald_client client(daemon.port());
     client.subscribe("r", R"(,"after":"start")");
-    insert(db, "r", 500);
-    const auto expected = table(db, "r");
+    add(db, "r", 500);
+    const auto expected = seqs_of(db, "r");
     EXPECT_EQ(client.next_seqs(expected.size()), expected);
 }
 
 TEST_P(Resume, AnEmptyReplayIsLiveAtOnce) {
-    insert(db, "other", 3);
+    add(db, "other", 3);
     herald_client client(daemon.port());
     const auto ok = client.subscribe("r", after(0));
     EXPECT_EQ(client.next("live").number("seq"), ok.number("head"));
@@ -82,12 +56,11 @@ TEST_P(Resume, ASlowClientGetsEverythingOnceOnTheSameSocket) {
     slow.subscribe("s");
     quick.subscribe("s");
     for (int i = 0; i < 20; ++i) {
-        insert(db, "s", 100, 8'000);
+        add(db, "s", 100, 8'000);
     }
-    const auto expected = table(db, "s");
+    const auto expected = seqs_of(db, "s");
     EXPECT_EQ(quick.next_seqs(expected.size()), expected) << "nobody else is delayed";
-    EXPECT_TRUE(
-        support::eventually(20s, [&] { return daemon.metric("pgherald_fell_behind_total") >= 1; }));
+    EXPECT_TRUE(eventually(20s, [&] { return daemon.metric("pgherald_fell_behind_total") >= 1; }));
     EXPECT_EQ(slow.next_seqs(expected.size()), expected);
     slow.next("live");
 }
@@ -96,8 +69,8 @@ TEST_P(Resume, ASlowClientGetsEverythingOnceOnTheSameSocket) {
 TEST_P(Resume, ABusyChannelIsNoBrakeOnAQuietOne) {
     herald_client watcher(daemon.port());
     watcher.subscribe("quiet");
-    insert(db, "busy", 2'000, 2'000);
-    insert(db, "quiet", 40, 2'000);
+    add(db, "busy", 2'000, 2'000);
+    add(db, "quiet", 40, 2'000);
     watcher.next_seqs(40);
     herald_client slow(daemon.port(), {.receive_buffer = 4'096});
     slow.subscribe("busy", after(0));
@@ -112,8 +85,8 @@ TEST_P(Resume, ABusyChannelIsNoBrakeOnAQuietOne) {
         }
     }
     EXPECT_LT(busy_before, 1'000U) << "messages of the busy one until the quiet one had all";
-    EXPECT_EQ(got["busy"], table(db, "busy"));
-    EXPECT_EQ(got["quiet"], table(db, "quiet"));
+    EXPECT_EQ(got["busy"], seqs_of(db, "busy"));
+    EXPECT_EQ(got["quiet"], seqs_of(db, "quiet"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Tails, Resume, testing::Values("64MiB", "0"), [](const auto& tested) {
@@ -121,21 +94,21 @@ INSTANTIATE_TEST_SUITE_P(Tails, Resume, testing::Values("64MiB", "0"), [](const 
 });
 
 TEST(ResumeEdges, ACursorBeyondTheLogIsReset) {
-    support::database db;
+    database db;
     support::daemon daemon({.dsn = db.conninfo()});
-    insert(db, "r", 3);
+    add(db, "r", 3);
     herald_client client(daemon.port());
     client.subscribe("r", after(1'000'000));
     const auto reset = client.next("reset");
     EXPECT_EQ(reset.at("reason"), "ahead");
-    EXPECT_EQ(reset.number("head"), table(db, "r").back());
-    insert(db, "r", 1);
-    EXPECT_EQ(client.next_seqs(1).back(), table(db, "r").back()) << "live from the head";
+    EXPECT_EQ(reset.number("head"), seqs_of(db, "r").back());
+    add(db, "r", 1);
+    EXPECT_EQ(client.next_seqs(1).back(), seqs_of(db, "r").back()) << "live from the head";
 }
 
 TEST(ResumeEdges, ForOneThatIsGoneNothingMoreIsRead) {
     support::database db;
-    insert(db, "r", 20'000, 100);
+    add(db, "r", 20'000, 100);
     support::daemon daemon({.dsn = db.conninfo(), .settings = {{"SERVER_THREADS", "1"}}});
     herald_client other(daemon.port());
     {
@@ -158,31 +131,31 @@ TEST(ResumeEdges, ForOneThatIsGoneNothingMoreIsRead) {
 }
 
 TEST(ResumeEdges, ACursorOfAnotherLogIsReset) {
-    support::database db;
+    database db;
     support::daemon daemon({.dsn = db.conninfo()});
-    insert(db, "r", 3);
+    add(db, "r", 3);
     herald_client client(daemon.port());
     client.subscribe("r", after(1) + R"(,"epoch":"another")");
     EXPECT_EQ(client.next("reset").at("reason"), "epoch");
     herald_client same(daemon.port());
     same.subscribe("r", after(0) + ",\"epoch\":\"" + same.welcome.at("epoch") + '"');
-    EXPECT_EQ(same.next_seqs(3), table(db, "r"));
+    EXPECT_EQ(same.next_seqs(3), seqs_of(db, "r"));
 }
 
 TEST(ResumeEdges, AnotherInstanceThatLagsIsNoReasonForAReset) {
-    support::database db;
+    database db;
     support::daemon one({.dsn = db.conninfo()});
-    insert(db, "r", 3);
+    add(db, "r", 3);
     // Stopped before it can read on: its memory ends where the table goes on.
     one.signal(SIGSTOP);
-    insert(db, "r", 3);
-    const auto last = table(db, "r").back();
+    add(db, "r", 3);
+    const auto last = seqs_of(db, "r").back();
     one.signal(SIGCONT);
     herald_client client(one.port());
     client.subscribe("r", after(last));
     EXPECT_GE(client.next("live").number("seq"), last);
-    insert(db, "r", 1);
-    EXPECT_EQ(client.next_seqs(1), table(db, "r", last));
+    add(db, "r", 1);
+    EXPECT_EQ(client.next_seqs(1), seqs_of(db, "r", last));
 }
 
 } // namespace

@@ -15,8 +15,6 @@ namespace {
 
 using support::herald_client;
 
-const std::string secret = "a secret of forty characters, at least..";
-
 class Roles : public testing::Test {
 protected:
     // Roles belong to the server, so their names are this test's own.
@@ -35,7 +33,7 @@ protected:
             .dsn = db.conninfo(), .arguments = {"serve", "--config", files.put("pgherald.toml", R"(
 [auth]
 mode = "token"
-secret = ")" + secret + R"("
+secret = ")" + support::token_secret + R"("
 role_claim = "role"
 roles = ["roles_web"]
 )" + more + R"(
@@ -58,7 +56,8 @@ publish = "anyone"
     herald_client connect(const std::string& claims) {
         return herald_client(
             daemon->port(),
-            {.headers = {{"Authorization", "Bearer " + support::hmac_token(secret, claims)}}});
+            {.headers = {{"Authorization",
+                          "Bearer " + support::hmac_token(support::token_secret, claims)}}});
     }
 
     /// "ok", or the code of the error.

@@ -20,7 +20,6 @@
 namespace {
 
 const std::string password = "correct-horse-battery";
-const std::string secret = "a secret of forty characters, at least..";
 
 std::string read(const std::string& path) {
     std::ostringstream text;
@@ -37,13 +36,13 @@ TEST(Secrets, ShowNowhere) {
         files.put("pgherald.toml", "[postgres]\ndsn_file = \"" +
                                        files.put("dsn", db.conninfo() + " password=" + password) +
                                        "\"\n[auth]\nmode = \"token\"\nsecret_file = \"" +
-                                       files.put("secret", secret) + "\"\n");
+                                       files.put("secret", support::token_secret) + "\"\n");
     const std::map<std::string, std::string> settings = {{"POSTGRES_DSN", ""},
                                                          {"LOG_LEVEL", "trace"}};
     support::daemon daemon(
         {.dsn = db.conninfo(), .settings = settings, .arguments = {"serve", "--config", config}});
     const std::string token = support::hmac_token(
-        secret, R"({"sub":"ada","pgherald":{"subscribe":["*"],"publish":["*"]}})");
+        support::token_secret, R"({"sub":"ada","pgherald":{"subscribe":["*"],"publish":["*"]}})");
     const std::string bad = token.substr(0, token.size() - 4) + "AAAA";
     support::herald_client client(daemon.port(), {.subprotocol = "pgherald.v1, bearer." + token});
     client.subscribe("a");
@@ -63,7 +62,8 @@ TEST(Secrets, ShowNowhere) {
                                       std::pair("command line", read(process + "/cmdline")),
                                       std::pair("environment", read(process + "/environ"))}) {
         EXPECT_FALSE(text.empty()) << where;
-        for (const auto& hidden : {password, secret, token, bad, key.substr(40, 40)}) {
+        for (const auto& hidden :
+             {password, support::token_secret, token, bad, key.substr(40, 40)}) {
             EXPECT_EQ(text.find(hidden), std::string::npos) << where << " shows " << hidden;
         }
     }

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using support::herald_client;
 using support::tls_client;
 
-bool says(const std::string& text, const std::string& words) {
+bool holds(const std::string& text, const std::string& words) {
     return text.find(words) != std::string::npos;
 }
 
@@ -58,7 +58,7 @@ protected:
     }
 
     bool logs(const std::string& words) {
-        return support::eventually(20s, [&] { return says(daemon->log(), words); });
+        return support::eventually(20s, [&] { return holds(daemon->log(), words); });
     }
 
     support::database db;
@@ -81,7 +81,7 @@ TEST_F(Tls, CarriesTheWholeProtocol) {
     for (int i = 0; i < 20; ++i) {
         EXPECT_EQ(reader.next("message").at("data").size(), 200'000U);
     }
-    EXPECT_TRUE(says(get("/").body, "pgherald"));
+    EXPECT_TRUE(holds(get("/").body, "pgherald"));
     EXPECT_EQ(metric("pgherald_sessions"), 2);
     EXPECT_TRUE(writer.socket.close());
     daemon->signal(SIGTERM);
@@ -198,24 +198,24 @@ TEST(TlsStart, AProblemIsNamedByItsKey) {
         changed[name] = value;
         return refused_start(changed);
     };
-    EXPECT_TRUE(says(with("TLS_KEY", ""), "tls.certificate: is set without tls.key"));
-    EXPECT_TRUE(says(with("TLS_CERTIFICATE", ""), "tls.key: is set without tls.certificate"));
-    EXPECT_TRUE(says(with("TLS_KEY", "/nonexistent/key.pem"),
-                     "tls.key: the file \"/nonexistent/key.pem\" can't be opened"));
-    EXPECT_TRUE(says(with("TLS_MIN_VERSION", "1.1"), "tls.min_version: must be one of"));
+    EXPECT_TRUE(holds(with("TLS_KEY", ""), "tls.certificate: is set without tls.key"));
+    EXPECT_TRUE(holds(with("TLS_CERTIFICATE", ""), "tls.key: is set without tls.certificate"));
+    EXPECT_TRUE(holds(with("TLS_KEY", "/nonexistent/key.pem"),
+                      "tls.key: the file \"/nonexistent/key.pem\" can't be opened"));
+    EXPECT_TRUE(holds(with("TLS_MIN_VERSION", "1.1"), "tls.min_version: must be one of"));
     const std::string ciphers = with("TLS_CIPHERS", "NO-SUCH");
-    EXPECT_TRUE(says(ciphers, "can't start with this setting key=tls.ciphers")) << ciphers;
+    EXPECT_TRUE(holds(ciphers, "can't start with this setting key=tls.ciphers")) << ciphers;
 
     files.put({one.pem, other.key});
     const std::string key = refused_start(good);
-    EXPECT_TRUE(says(key, "key=tls.key reason=\"the file ")) << key;
-    EXPECT_TRUE(says(key, "is not that of the certificate")) << key;
+    EXPECT_TRUE(holds(key, "key=tls.key reason=\"the file ")) << key;
+    EXPECT_TRUE(holds(key, "is not that of the certificate")) << key;
     files.put({"words", one.key});
     const std::string certificate = refused_start(good);
-    EXPECT_TRUE(says(certificate, "key=tls.certificate")) << certificate;
+    EXPECT_TRUE(holds(certificate, "key=tls.certificate")) << certificate;
     const auto locked = support::make_certificate("locked", nullptr, "secret");
     files.put(locked);
-    EXPECT_TRUE(says(refused_start(good), "without a passphrase"));
+    EXPECT_TRUE(holds(refused_start(good), "without a passphrase"));
 }
 
 } // namespace

@@ -34,6 +34,9 @@ inline long now() {
         .count();
 }
 
+/// One that daemons accept and tests sign with.
+inline const std::string token_secret = "a secret of forty characters, at least..";
+
 /// A token signed with HMAC; `header` is a JSON object that names the algorithm, or lies about it.
 inline std::string hmac_token(std::string_view secret, const std::string& claims,
                               const std::string& header = R"({"alg":"HS256","typ":"JWT"})",

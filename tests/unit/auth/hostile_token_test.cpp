@@ -20,16 +20,11 @@ namespace {
 using namespace std::string_literals;
 using namespace std::string_view_literals;
 using tokens::base64url;
+using tokens::node_keys;
 using tokens::outcome;
 using tokens::rules_with;
 
 constexpr std::string_view good_claims = R"({"sub":"ann"})";
-
-auth::key_set node_keys() {
-    auto keys = *auth::key_set::from_jwks(vectors::node::jwks);
-    keys.add(*auth::key_set::from_secret(vectors::node::secret));
-    return keys;
-}
 
 std::string_view node_token(std::string_view algorithm) {
     for (const auto& one : vectors::node::tokens) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "auth/key_set.hpp"
 #include "auth/token.hpp"
+#include "vectors.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -66,6 +68,13 @@ inline std::string outcome(std::string_view token, const auth::key_set& keys,
                            const auth::token_rules& rules = {}, std::chrono::sys_seconds at = now) {
     const auto verified = auth::verify(token, keys, rules, at);
     return verified ? "ok" : std::string(auth::name_of(verified.error()));
+}
+
+/// The keys behind vectors::node::tokens.
+inline auth::key_set node_keys() {
+    auto keys = *auth::key_set::from_jwks(vectors::node::jwks);
+    keys.add(*auth::key_set::from_secret(vectors::node::secret));
+    return keys;
 }
 
 } // namespace tokens

@@ -11,6 +11,7 @@
 
 namespace {
 
+using tokens::node_keys;
 using tokens::outcome;
 using tokens::rules_with;
 
@@ -97,12 +98,6 @@ void check_maker(const vectors::token (&made)[n], const auth::key_set& own,
                                                       : auth::algorithm::hs256};
         EXPECT_EQ(outcome(one.text, own, narrow), "algorithm");
     }
-}
-
-auth::key_set node_keys() {
-    auto keys = *auth::key_set::from_jwks(vectors::node::jwks);
-    keys.add(*auth::key_set::from_secret(vectors::node::secret));
-    return keys;
 }
 
 auth::key_set jose_keys() {

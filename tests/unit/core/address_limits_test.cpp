@@ -1,4 +1,5 @@
 #include "core/address_limits.hpp"
+#include "moments.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,9 +8,8 @@
 namespace {
 
 using namespace std::chrono_literals;
+using core_test::start;
 using verdict = core::address_limits::verdict;
-
-const core::address_limits::time_point start{1'000h};
 
 core::address number(unsigned n) {
     core::address made{0x20, 1};

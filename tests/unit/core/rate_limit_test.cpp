@@ -1,12 +1,12 @@
 #include "core/rate_limit.hpp"
+#include "moments.hpp"
 
 #include <gtest/gtest.h>
 
 namespace {
 
 using namespace std::chrono_literals;
-
-const core::rate_limit::time_point start{1'000h};
+using core_test::start;
 
 TEST(RateLimit, LetsTwoSecondsWorthThroughAtOnceAndThenItsRate) {
     core::rate_limit rate;

@@ -1,4 +1,5 @@
 #include "core/session_clock.hpp"
+#include "moments.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,9 +7,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using core::session_clock;
+using core_test::start;
 using event = session_clock::event;
-
-const session_clock::time_point start{1'000h};
 
 TEST(SessionClock, HasNothingToSayByItself) {
     session_clock clock;
