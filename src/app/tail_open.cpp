@@ -54,7 +54,7 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
                           ", pgherald needs UTF8: create the database with ENCODING 'UTF8'");
         co_return false;
     }
-    if (server->isolation != "read committed") {
+    if (!log_ && server->isolation != "read committed") {
         co_await unusable("transactions of the daemon's role are " + server->isolation +
                           ", and would be refused beside others: alter role ... set "
                           "default_transaction_isolation to 'read committed'");
