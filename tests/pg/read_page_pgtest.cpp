@@ -284,7 +284,7 @@ TEST_F(read_page_test, is_planned_once_and_by_index) {
             statements.text(row, 3) == "t" ? "('absent', 100, 30000, 256)" : "(100, 256)";
         std::string plan;
         const auto lines =
-            script("explain execute " + std::string(statements.text(row, 0)) + arguments);
+            script("explain execute \"" + std::string(statements.text(row, 0)) + '"' + arguments);
         for (int line = 0; line < lines.rows(); ++line)
             plan += std::string(lines.text(line, 0)) + "\n";
         EXPECT_EQ(plan.find("Seq Scan on message"), std::string::npos) << plan;
