@@ -46,7 +46,7 @@ has_node() {
 }
 
 install_for_build() {
-    install_missing "${BUILD_PACKAGES[@]}" boost ccache libgtest-dev python3
+    install_missing "${BUILD_PACKAGES[@]}" boost libgtest-dev python3
 }
 
 install_for_tests() {
@@ -71,7 +71,7 @@ install_for_tests() {
         packages+=(clang-14)
     fi
     if wants asan tsan fuzz; then
-        packages+=(libclang-rt-14-dev llvm-14) # llvm-14: names instead of addresses in reports
+        packages+=(libclang-rt-14-dev lld-14 llvm-14) # llvm-14: names instead of addresses in reports
     fi
     if wants tidy; then
         packages+=(clang-tidy-14 shellcheck)

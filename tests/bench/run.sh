@@ -23,7 +23,7 @@ done
 
 fail() { echo "tests/bench/run.sh: $*" >&2; exit 1; }
 
-packages=("${BUILD_PACKAGES[@]}" boost ccache libgtest-dev python3 postgresql postgresql-client)
+packages=("${BUILD_PACKAGES[@]}" boost libgtest-dev python3 postgresql postgresql-client)
 if [ "$(node -p 'process.versions.node.split(".")[0] >= 18' 2>/dev/null)" != true ] || ! command -v npm >/dev/null; then
     packages+=(nodejs npm)
 fi
