@@ -194,11 +194,14 @@ TEST(Start, ARefusalThatMayPassIsWaitedFor) {
                                     [&] { return one.status_of("/readyz") == 200; }));
 }
 
+constexpr auto older_table =
+    "create schema queue; create table queue.message (id uuid primary key default "
+    "gen_random_uuid(), channel text, data json, created_at timestamptz default now(), "
+    "updated_at timestamptz default now())";
+
 TEST(Start, AMigrationMayTakeLongerThanAQuery) {
     support::database db(support::database::content::empty);
-    db.exec("create schema queue; create table queue.message (id uuid primary key default "
-            "gen_random_uuid(), channel text, data json, created_at timestamptz default now(), "
-            "updated_at timestamptz default now())");
+    db.exec(older_table);
     support::connection blocker(db.conninfo());
     blocker.exec("begin; lock table queue.message in access share mode");
     daemon one({.dsn = db.conninfo(),
@@ -215,9 +218,7 @@ TEST(Start, AMigrationMayTakeLongerThanAQuery) {
 
 TEST(Start, IsBrokenOffWhileAMigrationWaits) {
     support::database db(support::database::content::empty);
-    db.exec("create schema queue; create table queue.message (id uuid primary key default "
-            "gen_random_uuid(), channel text, data json, created_at timestamptz default now(), "
-            "updated_at timestamptz default now())");
+    db.exec(older_table);
     support::connection blocker(db.conninfo());
     blocker.exec("begin; lock table queue.message in access share mode");
     daemon one({.dsn = db.conninfo(),
