@@ -4,6 +4,7 @@
 #include "app/migrations.hpp"
 #include "app/server.hpp"
 #include "app/setting_files.hpp"
+#include "base/exit_code.hpp"
 #include "config/command_line.hpp"
 #include "config/config.hpp"
 #include "telemetry/log.hpp"
@@ -23,9 +24,6 @@
 #include <vector>
 
 namespace {
-
-constexpr int exit_internal = 70;
-constexpr int exit_configuration = 78;
 
 /// Log and metrics are two readers of one stream of observations.
 class observers final : public base::observer {
@@ -86,11 +84,11 @@ int run(const config::say& verb) {
 int run(const config::check& verb) {
     const auto settings = usable(read_to_serve(verb.config));
     if (!settings) {
-        return exit_configuration;
+        return base::exit_code::configuration;
     }
     if (const auto files = app::read_files(*settings); !files) {
         std::cerr << config::describe({{{}, files.error().key, files.error().reason}});
-        return exit_configuration;
+        return base::exit_code::configuration;
     }
     std::cout << "the configuration is valid\n";
     return EXIT_SUCCESS;
@@ -102,13 +100,14 @@ int run(const config::migrate& verb) {
         return EXIT_SUCCESS;
     }
     const auto settings = usable(read(verb.config));
-    return settings ? app::run_migrate(app::database_options_of(*settings)) : exit_configuration;
+    return settings ? app::run_migrate(app::database_options_of(*settings))
+                    : base::exit_code::configuration;
 }
 
 int run(const config::serve& verb) {
     const auto settings = usable(read_to_serve(verb.config));
     if (!settings) {
-        return exit_configuration;
+        return base::exit_code::configuration;
     }
     telemetry::log log({static_cast<telemetry::level>(settings->log.level),
                         static_cast<telemetry::format>(settings->log.format)});
@@ -122,13 +121,13 @@ int run(const config::serve& verb) {
             PGHERALD_VERSION);
     } catch (const boost::system::system_error& error) {
         all.observe(base::observed::setting_unusable{"server.listen", error.what()});
-        return exit_configuration;
+        return base::exit_code::configuration;
     }
     try {
         return server->run();
     } catch (const std::exception& error) {
         all.observe(base::observed::internal_error{error.what()});
-        return exit_internal;
+        return base::exit_code::internal;
     }
 }
 
@@ -140,6 +139,6 @@ int main(int argc, char** argv) {
         return std::visit([](const auto& verb) { return run(verb); }, command);
     } catch (const std::exception& error) {
         std::cerr << "pgherald: an internal error, please report it: " << error.what() << '\n';
-        return exit_internal;
+        return base::exit_code::internal;
     }
 }

@@ -245,11 +245,11 @@ fuzz_tier() {
 }
 
 prepare_tidy() {
-    # clang-tidy needs the command lines of its own compiler; GCC's have flags it doesn't know. Several files
-    # as one: most of what it walks are headers, and so once instead of eight times.
+    # clang-tidy needs the command lines of its own compiler; GCC's have flags it doesn't know. A room's files
+    # as one: most of what it walks are headers, and so once a room.
     configure dev -B build/tidy -D CMAKE_CXX_COMPILER=clang++-14 -D CMAKE_C_COMPILER=clang-14 \
-        -D PGHERALD_TESTS=OFF -D CMAKE_DISABLE_PRECOMPILE_HEADERS=ON -D CMAKE_UNITY_BUILD=ON ||
-        return
+        -D PGHERALD_TESTS=OFF -D CMAKE_DISABLE_PRECOMPILE_HEADERS=ON \
+        -D CMAKE_UNITY_BUILD=ON -D CMAKE_UNITY_BUILD_BATCH_SIZE=0 || return
     local scripts
     mapfile -t scripts < <(find .ci deploy tests -name node_modules -prune -o -type f \( -name '*.sh' -o -path '.ci/run' \) -print)
     shellcheck -x -S warning "${scripts[@]}" || return

@@ -2,15 +2,13 @@
 
 #include "app/migrations.hpp"
 #include "app/spawn.hpp"
+#include "base/exit_code.hpp"
 
 #include <iostream>
 
 namespace app {
 
 namespace {
-
-constexpr int exit_unreachable = 69;
-constexpr int exit_configuration = 78;
 
 asio::awaitable<void> migrate(asio::io_context& context, std::string dsn, int& exit_code) {
     pg::connect_options options;
@@ -22,14 +20,14 @@ asio::awaitable<void> migrate(asio::io_context& context, std::string dsn, int& e
     if (!connection) {
         std::cerr << "pgherald: Postgres could not be reached: " << connection.error().message
                   << '\n';
-        exit_code = exit_unreachable;
+        exit_code = base::exit_code::unreachable;
         co_return;
     }
     const auto done = co_await pg::migrate(*connection, migrations());
     if (!done) {
         std::cerr << "pgherald: the schema could not be brought up to date: "
                   << done.error().with_hint() << '\n';
-        exit_code = exit_configuration;
+        exit_code = base::exit_code::configuration;
     } else if (done->from == done->to) {
         std::cout << "the schema is up to date (version " << done->to << ")\n";
     } else {

@@ -3,6 +3,7 @@
 #include "app/notify_systemd.hpp"
 #include "app/signal.hpp"
 #include "app/spawn.hpp"
+#include "base/exit_code.hpp"
 #include "config/checks.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -18,8 +19,6 @@
 namespace app {
 
 namespace {
-
-constexpr int exit_configuration = 78;
 
 std::size_t shard_count(unsigned threads) {
     return threads > 0 ? threads : std::max(std::thread::hardware_concurrency(), 1U);
@@ -117,7 +116,7 @@ server::~server() = default;
 int server::run() {
     std::signal(SIGPIPE, SIG_IGN);
     if (!load()) {
-        return exit_configuration;
+        return base::exit_code::configuration;
     }
     for (const auto& shard : shards_) {
         shard->start();

@@ -2,6 +2,7 @@
 
 #include "app/migrations.hpp"
 #include "app/spawn.hpp"
+#include "base/exit_code.hpp"
 #include "core/uuid.hpp"
 
 #include <algorithm>
@@ -11,9 +12,6 @@
 namespace app {
 
 namespace {
-
-constexpr int exit_configuration = 78;
-constexpr int exit_unreachable = 69;
 
 constexpr std::chrono::milliseconds first_canary_timeout{5'000};
 
@@ -123,7 +121,7 @@ asio::awaitable<void> tail_loop::unusable(std::string what, bool may_pass) {
     if (may_pass) {
         give_up_late();
     } else if (!log_ && reader_.is_open()) {
-        give_up_({exit_configuration, std::move(what)});
+        give_up_({base::exit_code::configuration, std::move(what)});
     }
     co_await pause(std::chrono::milliseconds(1'000));
 }
@@ -131,9 +129,10 @@ asio::awaitable<void> tail_loop::unusable(std::string what, bool may_pass) {
 void tail_loop::give_up_late() {
     if (!log_ && options_.start_timeout.count() > 0 &&
         std::chrono::steady_clock::now() - started_ > options_.start_timeout) {
-        give_up_({exit_unreachable, "Postgres could not be reached, or not be worked with, within "
-                                    "postgres.start_timeout; check postgres.dsn and that the "
-                                    "server runs"});
+        give_up_({base::exit_code::unreachable,
+                  "Postgres could not be reached, or not be worked with, within "
+                  "postgres.start_timeout; check postgres.dsn and that the "
+                  "server runs"});
     }
 }
 

@@ -19,7 +19,7 @@ constexpr std::size_t largest_file = 256 * 1024;
 constexpr std::chrono::seconds between_looks{10};
 
 /// A session that waits longer for new keys goes by those that are known.
-constexpr std::chrono::seconds patience{12};
+constexpr std::chrono::seconds longest_wait{12};
 
 constexpr std::chrono::seconds after_failure{15};
 
@@ -194,7 +194,7 @@ asio::awaitable<void> token_keys::look_again_here() {
     if (!looking_) {
         wake_.notify();
     }
-    co_await mine->wait_for(patience);
+    co_await mine->wait_for(longest_wait);
 }
 
 void token_keys::stop() {

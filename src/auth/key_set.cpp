@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t least_secret_bytes = 32;
 constexpr std::size_t most_jwks_bytes = 256 * 1024;
-constexpr std::size_t most_keys = 100;
 
 } // namespace
 

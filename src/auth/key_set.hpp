@@ -43,6 +43,8 @@ public:
     const std::vector<std::shared_ptr<const key>>& keys() const { return keys_; }
 
 private:
+    static constexpr std::size_t most_keys = 100; ///< of one text
+
     std::vector<std::shared_ptr<const key>> keys_;
 };
 

@@ -11,7 +11,6 @@ namespace auth {
 namespace {
 
 constexpr std::size_t most_pem_bytes = 256 * 1024;
-constexpr std::size_t most_keys = 100;
 
 struct block {
     std::string label; ///< "PUBLIC KEY"

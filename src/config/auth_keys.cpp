@@ -26,7 +26,7 @@ std::string check_grants_claim(const std::string& claim) {
     return claim.empty() ? "must name a claim" : check_claim(claim);
 }
 
-constexpr std::array table{
+constexpr std::array keys_of_auth{
     key{"auth", "mode", type::string,
         "who clients are: none asks nobody, token asks for a JWT that one of the keys below "
         "verifies",
@@ -117,7 +117,7 @@ constexpr std::array table{
 } // namespace
 
 std::span<const key> auth_keys() {
-    return table;
+    return keys_of_auth;
 }
 
 } // namespace config

@@ -1,5 +1,6 @@
 #include "config/command_line.hpp"
 
+#include "base/exit_code.hpp"
 #include "config/config.hpp"
 
 #include <CLI/App.hpp>
@@ -11,8 +12,6 @@
 namespace config {
 
 namespace {
-
-constexpr int usage_error = 64;
 
 constexpr std::string_view usage =
     R"(pgherald: rows of queue.message to WebSocket clients, nothing lost
@@ -59,7 +58,7 @@ std::string help() {
 
 say wrong_usage(std::string problem) {
     return {"pgherald: " + std::move(problem) + "\nRun \"pgherald --help\" for what it takes.\n",
-            usage_error};
+            base::exit_code::usage};
 }
 
 } // namespace

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using type = value_type;
 
-constexpr std::array table{
+constexpr std::array keys_of_limits{
     key{"limits", "trusted_proxies", type::list,
         "addresses or networks whose X-Forwarded-For and Forwarded are believed",
         [](const settings& s) { return show(s.limits.trusted_proxies); },
@@ -80,7 +80,7 @@ constexpr std::array table{
 } // namespace
 
 std::span<const key> limits_keys() {
-    return table;
+    return keys_of_limits;
 }
 
 } // namespace config

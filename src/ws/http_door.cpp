@@ -24,7 +24,7 @@ namespace http = boost::beast::http;
 namespace websocket = boost::beast::websocket;
 
 constexpr std::size_t max_body = 4 * 1024;
-constexpr std::size_t read_at_once = 4 * 1024;
+constexpr std::size_t request_chunk = 4 * 1024;
 
 /// How long and how much we read from a peer after its last answer, so that closing does not
 /// destroy the answer on its way.
@@ -59,7 +59,7 @@ public:
           deadline_(transport_.tcp()),
           turn_(turn),
           options_(options),
-          buffer_(options.max_header + max_body + read_at_once),
+          buffer_(options.max_header + max_body + request_chunk),
           peer_(address_of(transport_.tcp())) {}
 
     const std::string& peer() const { return peer_; }
@@ -149,7 +149,7 @@ asio::awaitable<error_code> http_door::impl::parse() {
         if (!deadline_.passed()) {
             std::size_t count = 0;
             std::tie(error, count) =
-                co_await transport_.async_read_some(buffer_.prepare(read_at_once), as_result);
+                co_await transport_.async_read_some(buffer_.prepare(request_chunk), as_result);
             buffer_.commit(count);
         }
         if (begun && deadline_.passed()) {
@@ -215,7 +215,7 @@ asio::awaitable<void> http_door::impl::finish() {
     buffer_.clear();
     for (std::size_t discarded = 0; tcp.is_open() && discarded < linger_bytes;) {
         const auto [error, count] =
-            co_await tcp.async_read_some(buffer_.prepare(read_at_once), as_result);
+            co_await tcp.async_read_some(buffer_.prepare(request_chunk), as_result);
         if (error)
             break;
         discarded += count;
