@@ -134,9 +134,21 @@ TEST_F(ConformanceDeflate, Messages) {
               {"ends inside a block",
                client_frame(1 | compressed, text.substr(0, text.size() / 2)),
                {"close 1007"}},
-              // RFC 7692 7.2.3.4 allows it; the library does not, and no browser sends it.
+              // RFC 7692 7.2.3.4, and 7.2.3.5 for what follows it.
               {"a last block",
                client_frame(1 | compressed, deflated_whole(verb("d"), zlib::Flush::finish) + '\0'),
+               {"ok d"}},
+              {"a last block, one byte a frame",
+               cut_up(deflated_whole(verb("d"), zlib::Flush::finish) + '\0', 1),
+               {"ok d"}},
+              {"a last block, another stream, and the next message",
+               client_frame(1 | compressed,
+                            deflated_whole(verb("d").substr(0, 9), zlib::Flush::finish) +
+                                deflated(verb("d").substr(9))) +
+                   client_frame(1 | compressed, text),
+               {"ok d", "ok d"}},
+              {"a last block, and not what has to follow",
+               client_frame(1 | compressed, deflated_whole(verb("d"), zlib::Flush::finish)),
                {"close 1007"}},
               {"a distance beyond the window's beginning",
                client_frame(1 | compressed, std::string("\x03\x02\x00", 3)),

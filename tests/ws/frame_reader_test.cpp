@@ -157,6 +157,23 @@ TEST(FrameReader, CompressedMessages) {
     expect(client_frame(0x41, small), {"violation 1002"});
 }
 
+// The bytes are those of RFC 7692 7.2.3.4, a block that says it is the last and an empty one.
+TEST(FrameReader, ACompressedMessageMayEndItsStream) {
+    const ws::deflate_terms terms;
+    const std::string hello("\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8);
+    expect(client_frame(0x41, hello) + client_frame(0x41, hello), {"text Hello", "text Hello"},
+           terms);
+    const std::string ended = hello.substr(0, 7);
+    expect(client_frame(0x41, ended + ended + hello), {"text HelloHelloHello"}, terms);
+    // Wherever it is cut: a byte of the next stream may have been read for the bits of this one.
+    for (std::size_t at = 0; at <= hello.size(); ++at) {
+        expect(client_frame(0x41, ended + hello.substr(0, at), false) +
+                   client_frame(0, hello.substr(at)),
+               {"text HelloHello"}, terms);
+    }
+    expect(client_frame(0x41, ended), {"violation 1007"}, terms);
+}
+
 /// Two messages of one stream: the second refers to the first.
 TEST(FrameReader, AWindowIsKeptOrNotAsWasAgreed) {
     namespace zlib = boost::beast::zlib;
