@@ -55,7 +55,7 @@ database_options database_options_of(const config::settings& settings) {
 }
 
 server::server(const config::settings& settings, read_settings read, base::observer& observer,
-               const telemetry::log& log, const telemetry::metrics& metrics,
+               telemetry::log& log, const telemetry::metrics& metrics,
                const std::string& version)
     : observer_(observer),
       log_(log),
@@ -175,6 +175,8 @@ asio::awaitable<void> server::watch_signals() {
             reload();
         } else if (stopping_) {
             // Asked twice: whoever asks wants it gone, not clean.
+            observer_.observe(base::observed::drain_ended{number});
+            log_.finish();
             std::_Exit(exit_code_ != 0 ? exit_code_ : 128 + number);
         } else {
             spawn(context_,

@@ -36,7 +36,7 @@ public:
 
     /// Throws boost::system::system_error where it can't listen (the address is in use, say).
     server(const config::settings& settings, read_settings read, base::observer& observer,
-           const telemetry::log& log, const telemetry::metrics& metrics,
+           telemetry::log& log, const telemetry::metrics& metrics,
            const std::string& version);
     ~server();
 
@@ -67,7 +67,7 @@ private:
     void use(auth::key_set keys);
 
     base::observer& observer_;
-    const telemetry::log& log_;
+    telemetry::log& log_;
     const telemetry::metrics& metrics_;
     config::settings settings_;
     read_settings read_settings_;

@@ -166,24 +166,29 @@ struct draining {
 struct drained {
     std::size_t sessions_cut;
 };
+struct drain_ended { ///< by a second signal
+    int signal;
+};
 struct internal_error {
     std::string what;
 };
 
 } // namespace observed
 
-using observation = std::variant<
-    observed::started, observed::listening, observed::ready, observed::schema_migrated,
-    observed::postgres_connected, observed::postgres_lost, observed::postgres_unreachable,
-    observed::postgres_unusable, observed::epoch_changed, observed::canary_lost,
-    observed::progress_stored, observed::messages_removed, observed::page_read,
-    observed::publish_batch, observed::publish_latency, observed::session_opened,
-    observed::session_closed, observed::session_refused, observed::request_refused,
-    observed::address_limited, observed::token_refused, observed::bad_frame,
-    observed::accept_paused, observed::tls_failed, observed::reload_asked, observed::reloaded,
-    observed::token_keys_loaded, observed::token_keys_failed, observed::open_to_all,
-    observed::certificate_loaded, observed::setting_unusable, observed::reload_problem,
-    observed::reload_failed, observed::draining, observed::drained, observed::internal_error>;
+using observation =
+    std::variant<observed::started, observed::listening, observed::ready, observed::schema_migrated,
+                 observed::postgres_connected, observed::postgres_lost,
+                 observed::postgres_unreachable, observed::postgres_unusable,
+                 observed::epoch_changed, observed::canary_lost, observed::progress_stored,
+                 observed::messages_removed, observed::page_read, observed::publish_batch,
+                 observed::publish_latency, observed::session_opened, observed::session_closed,
+                 observed::session_refused, observed::request_refused, observed::address_limited,
+                 observed::token_refused, observed::bad_frame, observed::accept_paused,
+                 observed::tls_failed, observed::reload_asked, observed::reloaded,
+                 observed::token_keys_loaded, observed::token_keys_failed, observed::open_to_all,
+                 observed::certificate_loaded, observed::setting_unusable, observed::reload_problem,
+                 observed::reload_failed, observed::draining, observed::drained,
+                 observed::drain_ended, observed::internal_error>;
 
 /// Owner: main. Thread: any (implementations lock or queue by themselves). Lifetime: the program's.
 struct observer {

@@ -99,6 +99,7 @@ public:
     void operator()(const base::observed::open_to_all&) {}
     void operator()(const base::observed::draining&) {}
     void operator()(const base::observed::drained&) {}
+    void operator()(const base::observed::drain_ended&) {}
     // Shards count sessions by themselves, and every time that a limit was met.
     void operator()(const base::observed::session_opened&) {}
     void operator()(const base::observed::address_limited&) {}

@@ -82,6 +82,10 @@ struct log::impl {
 log::log(const log_options& options) : impl_(std::make_unique<impl>(options)) {}
 
 log::~log() {
+    finish();
+}
+
+void log::finish() {
     // The queue's thread works off what waits before it ends, and the sink must outlive it.
     impl_->sink->stop();
     impl_->queue.reset();

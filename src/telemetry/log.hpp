@@ -21,8 +21,7 @@ struct log_options {
 /// Writes observations to stderr, one line each; text from outside is escaped and cut to a length.
 /// A reader of stderr that stalls never blocks the daemon: lines wait in a bounded queue, the
 /// oldest are dropped and the number of lost lines is logged when there is room again. Owner: main.
-/// Thread: any. Lifetime: the program's; the destructor writes what still waits, but gives up on a
-/// reader that has stalled for a second.
+/// Thread: any. Lifetime: the program's; the destructor finishes it.
 class log final : public base::observer {
 public:
     explicit log(const log_options& options);
@@ -32,7 +31,11 @@ public:
 
     void observe(const base::observation& what) override;
 
-    /// Lines lost so far because stderr took none.
+    /// Writes what still waits, but gives up on a reader that has stalled for a second. Takes
+    /// nothing afterwards.
+    void finish();
+
+    /// Lines lost so far because stderr took none; not to be asked once it is finished.
     std::uint64_t dropped() const;
 
 private:

@@ -124,6 +124,10 @@ about about_of(const draining&) {
 about about_of(const drained&) {
     return {level::info, "drained", "drained"};
 }
+about about_of(const drain_ended&) {
+    return {level::warn, "drain_ended",
+            "stopped by a second signal: what the drain still waited for was cut off"};
+}
 about about_of(const internal_error&) {
     return {level::error, "internal_error", "an internal error, please report it"};
 }
@@ -250,6 +254,9 @@ fields fields_of(const draining& o) {
 }
 fields fields_of(const drained& o) {
     return {number("sessions_cut", o.sessions_cut)};
+}
+fields fields_of(const drain_ended& o) {
+    return {number("signal", o.signal)};
 }
 fields fields_of(const internal_error& o) {
     return {text("what", o.what)};

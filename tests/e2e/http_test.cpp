@@ -6,11 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -183,6 +185,32 @@ TEST(Process, AnIdleConnectionDoesNotHoldUpTheEnd) {
         daemon.signal(SIGTERM);
         EXPECT_EQ(daemon.wait(), 0) << "exempt: " << exempt;
     }
+}
+
+// A client that doesn't read holds up the drain for as long as drain_timeout lets it.
+TEST(Process, ASecondSignalEndsItAtOnce) {
+    support::database db;
+    support::daemon daemon({.dsn = db.conninfo(), .settings = {{"SERVER_DRAIN_TIMEOUT", "10m"}}});
+    herald_client client(daemon.port());
+    client.subscribe("d");
+    db.exec("insert into queue.message(channel, data) "
+            "select 'd', to_json(repeat('x', 1000000)) from generate_series(1, 40)");
+    // Until the socket takes no more: nothing is sent for half a second.
+    double sent = 0;
+    auto since = std::chrono::steady_clock::now();
+    ASSERT_TRUE(support::eventually(std::chrono::seconds(30), [&] {
+        const double now = daemon.metric("pgherald_server_bytes_total");
+        if (now != std::exchange(sent, now)) {
+            since = std::chrono::steady_clock::now();
+        }
+        return sent > 1'000'000 &&
+               std::chrono::steady_clock::now() - since > std::chrono::milliseconds(500);
+    }));
+    daemon.signal(SIGTERM);
+    ASSERT_TRUE(daemon.says("draining"));
+    daemon.signal(SIGTERM);
+    EXPECT_EQ(daemon.wait(), 128 + SIGTERM);
+    EXPECT_TRUE(daemon.says("stopped by a second signal")) << daemon.log();
 }
 
 TEST(Process, SighupIsNoticedAndNothingElseHappens) {
