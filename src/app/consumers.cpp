@@ -72,24 +72,26 @@ base::seq consumers::shared_with(const core::log_epoch& earlier) const {
     return std::max<base::seq>(log_->good_upto(earlier.text()), 0);
 }
 
-asio::awaitable<base::outcome<consumers::entered>> consumers::enter(std::string channel,
-                                                                    std::string name,
-                                                                    std::optional<base::seq> start,
-                                                                    base::seq position) {
-    co_return co_await run_on(context_, open(std::move(channel), std::move(name), start, position));
+asio::awaitable<base::outcome<consumers::entered>>
+consumers::enter(std::string epoch, std::string channel, std::string name,
+                 std::optional<base::seq> start, base::seq position) {
+    co_return co_await run_on(
+        context_, open(std::move(epoch), std::move(channel), std::move(name), start, position));
 }
 
-asio::awaitable<base::outcome<consumers::entered>> consumers::open(std::string channel,
-                                                                   std::string name,
-                                                                   std::optional<base::seq> start,
-                                                                   base::seq position) {
-    const auto opened = co_await replay_.open_consumer(channel, name, start);
+asio::awaitable<base::outcome<consumers::entered>>
+consumers::open(std::string epoch, std::string channel, std::string name,
+                std::optional<base::seq> start, base::seq position) {
+    const auto opened = co_await replay_.open_consumer(epoch, channel, name, start);
     if (!opened) {
         co_return opened.error();
     }
     entered made{opened->acked, opened->is_new, false};
     if (made.acked > position) {
         const auto table = co_await replay_.channel(channel);
+        if (table && table->epoch != epoch) {
+            co_return other_epoch();
+        }
         made.is_ahead = table && made.acked > table->head;
         if (made.is_ahead) {
             const auto moved = co_await replay_.take_back(channel, name, table->head);
@@ -150,18 +152,20 @@ asio::awaitable<void> consumers::store() {
     unstored_ -= stored.size();
     pg::message_store store(*connection_);
     storing_ = true;
-    const auto done = co_await store.store_progress(rows);
+    // This connection may find a promoted standby before the tail loop does: what was acknowledged
+    // here says nothing of its messages.
+    const auto done = co_await store.store_progress(log_->text(), rows);
     storing_ = false;
-    if (!done) {
+    if (!done || !*done) {
         for (entry* one : stored) {
             mark(*one);
         }
         if (stopping_) {
             co_return;
         }
-        if (done.error().what == pg::error::kind::lost) {
+        if (!done && done.error().what == pg::error::kind::lost) {
             connection_.lost(done.error());
-        } else {
+        } else if (!done) {
             observer_.observe(base::observed::postgres_unusable{
                 "consumer",
                 "progress of consumers could not be stored, they will get messages again: " +

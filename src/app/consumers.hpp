@@ -42,10 +42,11 @@ public:
         bool is_ahead; ///< it was beyond the log (restored by hand, say), and is at the head now
     };
     /// A session subscribes as this consumer; a new one begins at `start`, or now. What is
-    /// acknowledged here but not stored yet counts. `position`: of the log, as far as it is known.
+    /// acknowledged here but not stored yet counts. `epoch`, `position`: of the log, as far as the
+    /// session knows it; unavailable where the database has another one.
     /// May be awaited from any shard's coroutine; every success is followed by one `left`.
-    asio::awaitable<base::outcome<entered>> enter(std::string channel, std::string name,
-                                                  std::optional<base::seq> start,
+    asio::awaitable<base::outcome<entered>> enter(std::string epoch, std::string channel,
+                                                  std::string name, std::optional<base::seq> start,
                                                   base::seq position);
 
     void take(std::vector<consumer_news> news);
@@ -68,8 +69,9 @@ private:
     };
     using key = std::pair<std::string, std::string>; ///< channel, name
 
-    asio::awaitable<base::outcome<entered>>
-    open(std::string channel, std::string name, std::optional<base::seq> start, base::seq position);
+    asio::awaitable<base::outcome<entered>> open(std::string epoch, std::string channel,
+                                                 std::string name, std::optional<base::seq> start,
+                                                 base::seq position);
     asio::awaitable<void> store();
     asio::awaitable<bool> ensure_open();
     void mark(entry& one);

@@ -101,8 +101,9 @@ asio::awaitable<void> session::subscribe_consumer(const wire::ref& ref, wire::su
         }
     }
     shard_.send_news(); // this session may have acknowledged as the same consumer just now
-    const auto opened =
-        co_await shard_.consumers().enter(verb.channel, *verb.consumer, start, shard_.position());
+    const auto log = shard_.log();
+    const auto opened = co_await shard_.consumers().enter(log->text(), verb.channel, *verb.consumer,
+                                                          start, shard_.position());
     if (!opened) {
         answer(ref, opened.error());
         co_return;
@@ -111,6 +112,9 @@ asio::awaitable<void> session::subscribe_consumer(const wire::ref& ref, wire::su
         refused = base::reset_reason::ahead;
     } else if (!opened->is_new) {
         refused.reset(); // where a new one would have begun
+    }
+    if (opened->acked > shard_.log()->good_upto(log->text())) { // it was replaced meanwhile
+        refused = base::reset_reason::epoch;
     }
 
     wire::ok ok;

@@ -48,13 +48,14 @@ struct channel_query {
 };
 
 struct consumer_query {
-    using answer = pg::opened_consumer;
+    using answer = std::optional<pg::opened_consumer>;
+    std::string epoch;
     std::string channel;
     std::string name;
     std::optional<base::seq> start;
 
     asio::awaitable<pg::outcome<answer>> operator()(pg::message_store& store) const {
-        return store.open_consumer(channel, name, start);
+        return store.open_consumer(epoch, channel, name, start);
     }
 };
 
@@ -70,6 +71,11 @@ struct take_back_query {
 };
 
 } // namespace
+
+base::failure other_epoch() {
+    return {base::errc::unavailable,
+            "the log has another epoch, which this server has yet to take over; send it again"};
+}
 
 /// One connection and whether somebody uses it.
 struct replay::lane {
@@ -109,9 +115,17 @@ asio::awaitable<base::outcome<pg::channel_state>> replay::channel(std::string na
 }
 
 asio::awaitable<base::outcome<pg::opened_consumer>>
-replay::open_consumer(std::string channel, std::string name, std::optional<base::seq> start) {
-    consumer_query query{std::move(channel), std::move(name), start};
-    co_return co_await run_on(context_, ask(std::move(query), deadline_from_now()));
+replay::open_consumer(std::string epoch, std::string channel, std::string name,
+                      std::optional<base::seq> start) {
+    consumer_query query{std::move(epoch), std::move(channel), std::move(name), start};
+    const auto opened = co_await run_on(context_, ask(std::move(query), deadline_from_now()));
+    if (!opened) {
+        co_return opened.error();
+    }
+    if (!*opened) {
+        co_return other_epoch();
+    }
+    co_return **opened;
 }
 
 asio::awaitable<base::outcome<bool>> replay::take_back(std::string channel, std::string name,

@@ -28,6 +28,9 @@ struct replay_page {
     bool more = false;
 };
 
+/// The answer to who asks about a log that has been replaced, while this server hasn't noticed.
+base::failure other_epoch();
+
 /// Reads for sessions: pages for those whose cursor is older than the tail, history, where a
 /// channel or a consumer stands. A few connections for all; equal reads are made once.
 /// Owner: app::server. Thread: the Postgres side's, but for what says otherwise. Lifetime: the
@@ -58,9 +61,10 @@ public:
     /// As the table says, not the memory of an instance that may lag; sees everything that was
     /// committed before the call. Calls for one channel share queries.
     asio::awaitable<base::outcome<pg::channel_state>> channel(std::string name);
-    /// pg::message_store::open_consumer
+    /// pg::message_store::open_consumer; unavailable where the log isn't that of `epoch`.
     asio::awaitable<base::outcome<pg::opened_consumer>>
-    open_consumer(std::string channel, std::string name, std::optional<base::seq> start);
+    open_consumer(std::string epoch, std::string channel, std::string name,
+                  std::optional<base::seq> start);
     /// pg::message_store::take_back
     asio::awaitable<base::outcome<bool>> take_back(std::string channel, std::string name,
                                                    base::seq head);

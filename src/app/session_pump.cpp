@@ -17,6 +17,7 @@ constexpr std::chrono::milliseconds page_retry{500};
 } // namespace
 
 session::held& session::hold(const std::string& channel, core::subscription state) {
+    state.joins(shard_.tail(), channel, shard_.position());
     auto made = std::make_unique<held>(*this, channel, std::move(state));
     held& who = *subscriptions_.emplace(channel, std::move(made)).first->second;
     shard_.hub().add(channel, who);
@@ -196,9 +197,7 @@ asio::awaitable<void> session::read_page(std::shared_ptr<session>, std::string c
 asio::awaitable<base::outcome<pg::channel_state>> session::ask_table(std::string channel) {
     auto told = co_await shard_.replay().channel(std::move(channel));
     if (told && told->epoch != shard_.log()->text()) {
-        co_return base::failure{base::errc::unavailable,
-                                "the log has another epoch, which this server has yet to take "
-                                "over; send it again"};
+        co_return other_epoch();
     }
     co_return told;
 }

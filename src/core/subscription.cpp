@@ -130,6 +130,12 @@ void subscription::page_ends(base::seq upto, bool more) {
     }
 }
 
+void subscription::joins(const tail& tail, std::string_view channel, base::seq position) {
+    if (const base::seq floor = tail.floor(channel); floor > position) {
+        removed(floor);
+    }
+}
+
 void subscription::refuse(base::reset_reason reason) {
     refused_ = reason;
     live_ = false;

@@ -87,6 +87,9 @@ public:
     /// What was asked for could not be had: next() asks again.
     void failed() { waiting_ = false; }
 
+    /// It joins a shard that has come to `position`. What the tail knows to be removed from the
+    /// channel beyond that has been told to those that were there.
+    void joins(const tail& tail, std::string_view channel, base::seq position);
     /// The cursor can't be honoured: a reset comes next, whatever is under way.
     void refuse(base::reset_reason reason);
     /// Messages of the channel up to `upto` are gone; they were never handed on by this shard.

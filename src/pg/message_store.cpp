@@ -44,7 +44,7 @@ constexpr std::string_view lacking_grants =
     "(4, 'select', 'queue.log', '{schema_version,epoch,emptied_at}'), "
     "(5, 'select', 'queue.timeline', '{timeline,began_at}'), "
     "(6, 'select', 'queue.trimmed', '{channel,seq}'), "
-    "(7, 'select', 'queue.consumer', '{channel,name,acked_seq,updated_at}'), "
+    "(7, 'select', 'queue.consumer', '{channel,name,acked_seq,updated_at,xmax}'), "
     "(8, 'insert', 'queue.consumer', '{channel,name,acked_seq}'), "
     "(9, 'update', 'queue.consumer', '{acked_seq,updated_at}')) "
     "as needed (place, privilege, relation, columns) "

@@ -145,9 +145,11 @@ public:
 
     /// Where the consumer stands: all up to that seq is acknowledged. A new one begins at `start`
     /// (nothing: at the head), and that is committed when this returns; of several who open it at
-    /// once one decides. Marks it as seen.
-    asio::awaitable<outcome<opened_consumer>>
-    open_consumer(std::string_view channel, std::string_view name, std::optional<base::seq> start);
+    /// once one decides. Marks it as seen. Nothing: the log isn't that of `epoch`, where the
+    /// numbers would mean something else, and nothing was done.
+    asio::awaitable<outcome<std::optional<opened_consumer>>>
+    open_consumer(std::string_view epoch, std::string_view channel, std::string_view name,
+                  std::optional<base::seq> start);
 
     /// The one way back: for a consumer that is beyond the head of the log, found in the table
     /// before. False: it isn't beyond it (any more).
@@ -155,8 +157,10 @@ public:
                                              base::seq head);
 
     /// Stores how far consumers have come, and marks all of them as seen. Moves none backwards;
-    /// makes those that aren't there. In any order, also the same one twice.
-    asio::awaitable<outcome<void>> store_progress(std::span<const progress> items);
+    /// makes those that aren't there. In any order, also the same one twice. False: the log isn't
+    /// that of `epoch`, and nothing was done.
+    asio::awaitable<outcome<bool>> store_progress(std::string_view epoch,
+                                                  std::span<const progress> items);
 
     /// Looks at the `most` rows that follow seq `after` and removes those created longer ago than
     /// `older_than`, but for those after the acked seq of a consumer of their channel that was seen

@@ -24,10 +24,10 @@ protected:
     database db{primary};
     std::unique_ptr<postgres_server> standby = primary.make_standby(replicated());
     // The standby first: the daemon has to look for the one that can be written to.
-    support::daemon daemon{
-        {.dsn = "host=" + standby->socket_folder() + "," + primary.socket_folder() +
-                " port=" + std::to_string(standby->port()) + "," + std::to_string(primary.port()) +
-                " user=postgres dbname=" + db.name()}};
+    const std::string both = "host=" + standby->socket_folder() + "," + primary.socket_folder() +
+                             " port=" + std::to_string(standby->port()) + "," +
+                             std::to_string(primary.port()) + " user=postgres dbname=" + db.name();
+    support::daemon daemon{{.dsn = both}};
 
     void wait_for_standby() {
         const auto sent = db.value("select pg_current_wal_flush_lsn()");
@@ -354,6 +354,33 @@ TEST_F(FailoverLosing, AConsumerThatAcknowledgedWhatIsLostIsReset) {
     patient.socket.send(ack("below", kept[0]));
     EXPECT_EQ(patient.next_seqs(1), from(upto(kept, 3), 2)) << "not reset";
     EXPECT_TRUE(eventually(20s, [&] { return acked(*promoted, "below", "p") == kept[0]; }));
+}
+
+// The connection that stores them finds the new primary; the one that listens has nowhere to go, so
+// nobody has told yet that it is another log.
+TEST_F(Failover, AcknowledgementsOfLostMessagesAreNotStoredInTheNewLog) {
+    support::daemon deaf({.dsn = both,
+                          .settings = {{"POSTGRES_LISTEN_DSN", primary.conninfo(db.name())},
+                                       {"SERVER_DRAIN_TIMEOUT", "1s"}}});
+    herald_client worker(deaf.port());
+    worker.subscribe("jobs", as("w", 200));
+    const auto kept = add(db, "jobs");
+    EXPECT_EQ(worker.next_seqs(1), kept);
+    worker.call(ack("jobs", kept[0], "1"), "ok");
+    ASSERT_TRUE(eventually(20s, [&] { return acked(db, "jobs", "w") == kept[0]; }));
+    cut_replication();
+    const auto lost = add(db, "jobs", 100);
+    EXPECT_EQ(worker.next_seqs(100), lost);
+    primary.stop("immediate");
+    worker.call(ack("jobs", lost.back(), "2"), "ok");
+    standby->promote();
+    promoted = std::make_unique<connection>(standby->conninfo(db.name()));
+    ASSERT_TRUE(eventually(30s, [&] {
+        return promoted->value("select count(*) from pg_stat_activity where state = 'idle' and "
+                               "application_name = 'pgherald/consumer' and "
+                               "query like 'insert into queue.consumer%'") == "1";
+    })) << deaf.log();
+    EXPECT_EQ(acked(*promoted, "jobs", "w"), kept[0]);
 }
 
 TEST_F(Failover, PublishesInFlightAreStoredOnceByTheirId) {

@@ -689,6 +689,9 @@ TEST_F(ResetConsumer, TruncatedWhileAway) {
         expect_moved("a", all[3]);
     }
     db.exec("truncate queue.message");
+    const auto epoch = db.value("select queue.current_epoch()").value();
+    ASSERT_TRUE(
+        eventually(20s, [&] { return herald_client(daemon.port()).welcome.at("epoch") == epoch; }));
     {
         herald_client client(daemon.port());
         client.subscribe("a", as("w"));

@@ -17,13 +17,16 @@ protected:
 
     base::seq open_consumer(std::string_view channel, std::string_view name,
                             std::optional<base::seq> start = std::nullopt) {
-        return done(store.open_consumer(channel, name, start)).acked;
+        return done(store.open_consumer(epoch(), channel, name, start)).value().acked;
     }
 
     void store_progress(std::vector<pg::progress> items) {
-        const auto stored = loop::run(context, store.store_progress(items));
+        const auto stored = loop::run(context, store.store_progress(epoch(), items));
         ASSERT_TRUE(stored) << stored.error().message;
+        EXPECT_TRUE(*stored);
     }
+
+    std::string epoch() { return *db.value("select queue.current_epoch()"); }
 
     rows kept() {
         return db.query("select channel, name, acked_seq from queue.consumer order by 1, 2");
@@ -72,10 +75,11 @@ TEST_F(consumers_test, two_that_open_a_new_one_at_once_get_the_same) {
     insert(5);
     auto other = db.connect();
     other.exec("begin; insert into queue.consumer (channel, name, acked_seq) values ('c', 'n', 3)");
-    auto opening = loop::start(context, store.open_consumer("c", "n", std::nullopt));
+    const std::string now = epoch();
+    auto opening = loop::start(context, store.open_consumer(now, "c", "n", std::nullopt));
     ASSERT_TRUE(waits_for_lock(connection));
     other.exec("commit");
-    const auto opened = finished(opening);
+    const auto opened = finished(opening).value();
     EXPECT_EQ(opened.acked, 3);
     EXPECT_FALSE(opened.is_new);
 
@@ -83,10 +87,10 @@ TEST_F(consumers_test, two_that_open_a_new_one_at_once_get_the_same) {
     pg::message_store second_store(second);
     for (int i = 0; i < 50; ++i) {
         const std::string name = "n" + std::to_string(i);
-        auto one = loop::start(context, store.open_consumer("c", name, 1));
-        auto two = loop::start(context, second_store.open_consumer("c", name, 2));
-        const auto first = finished(one);
-        const auto second_one = finished(two);
+        auto one = loop::start(context, store.open_consumer(now, "c", name, 1));
+        auto two = loop::start(context, second_store.open_consumer(now, "c", name, 2));
+        const auto first = finished(one).value();
+        const auto second_one = finished(two).value();
         EXPECT_EQ(first.acked, second_one.acked);
         EXPECT_NE(first.is_new, second_one.is_new);
     }
@@ -127,6 +131,24 @@ TEST_F(consumers_test, one_that_was_deleted_while_connected_comes_back) {
     EXPECT_EQ(kept(), (rows{{"c", "a", "7"}}));
 }
 
+// A connection may find another log than the one whose numbers it was given.
+TEST_F(consumers_test, numbers_of_another_log_are_not_stored) {
+    insert(5);
+    open_consumer("c", "a", 3);
+    age();
+    const std::string before = epoch();
+    db.exec("select queue.new_epoch()");
+    ASSERT_NE(epoch(), before);
+    const std::array<pg::progress, 2> items{{{"c", "a", 4}, {"c", "b", 4}}};
+    EXPECT_FALSE(done(store.store_progress(before, items)));
+    EXPECT_FALSE(done(store.open_consumer(before, "c", "a", std::nullopt)));
+    EXPECT_FALSE(done(store.open_consumer(before, "c", "b", 1)));
+    EXPECT_EQ(kept(), (rows{{"c", "a", "3"}}));
+    EXPECT_EQ(seen_lately(), "");
+    EXPECT_TRUE(done(store.store_progress(epoch(), items)));
+    EXPECT_EQ(kept(), (rows{{"c", "a", "4"}, {"c", "b", "4"}}));
+}
+
 TEST_F(consumers_test, names_are_kept_to_the_byte) {
     const std::string odd = "it's {a,\"b\"} \\ 🐘 '); drop table queue.consumer; --";
     EXPECT_EQ(open_consumer(odd, odd, 3), 3);
@@ -136,9 +158,9 @@ TEST_F(consumers_test, names_are_kept_to_the_byte) {
         "8");
     EXPECT_EQ(open_consumer(odd, odd), 8);
     const std::string zero("a\0b", 3);
-    EXPECT_TRUE(loop::run(context, store.open_consumer("c", zero, 1)).error().is_data());
+    EXPECT_TRUE(loop::run(context, store.open_consumer(epoch(), "c", zero, 1)).error().is_data());
     const std::array<pg::progress, 1> bad{{{"c", zero, 1}}};
-    EXPECT_TRUE(loop::run(context, store.store_progress(bad)).error().is_data());
+    EXPECT_TRUE(loop::run(context, store.store_progress(epoch(), bad)).error().is_data());
 }
 
 // Rows are locked by name, whatever order they are given in: here `a` is locked, `b` waited for and
@@ -150,7 +172,8 @@ TEST_F(consumers_test, progress_locks_rows_in_one_order) {
                  "'b'");
     const std::array<pg::progress, 4> items{
         {{"d", "a", 5}, {"c", "c", 5}, {"c", "b", 5}, {"c", "a", 5}}};
-    auto storing = loop::start(context, store.store_progress(items));
+    const std::string now = epoch();
+    auto storing = loop::start(context, store.store_progress(now, items));
     ASSERT_TRUE(waits_for_lock(connection));
     EXPECT_EQ(db.query("select channel, name from queue.consumer order by 1, 2 "
                        "for update skip locked"),
@@ -166,6 +189,7 @@ TEST_F(consumers_test, two_instances_store_the_same_consumers_without_a_deadlock
         names.push_back("consumer " + std::to_string(i * 37 % 60));
     std::vector<pg::progress> up;
     std::vector<pg::progress> down;
+    const std::string now = epoch();
     auto second = open(db.conninfo());
     pg::message_store second_store(second);
     for (base::seq acked = 1; acked <= 40; ++acked) {
@@ -173,8 +197,8 @@ TEST_F(consumers_test, two_instances_store_the_same_consumers_without_a_deadlock
         for (const auto& name : names)
             up.push_back({"c", name, acked});
         down.assign(up.rbegin(), up.rend());
-        auto one = loop::start(context, store.store_progress(up));
-        auto two = loop::start(context, second_store.store_progress(down));
+        auto one = loop::start(context, store.store_progress(now, up));
+        auto two = loop::start(context, second_store.store_progress(now, down));
         finished(one);
         finished(two);
     }
@@ -187,9 +211,9 @@ TEST_F(consumers_test, the_daemons_grants_suffice) {
     const support::role daemon(db, grants::daemon);
     auto granted = open(db.conninfo(daemon.name()));
     pg::message_store daemons(granted);
-    EXPECT_EQ(done(daemons.open_consumer("c", "n", std::nullopt)).acked, 3);
+    EXPECT_EQ(done(daemons.open_consumer(epoch(), "c", "n", std::nullopt)).value().acked, 3);
     const std::array<pg::progress, 1> items{{{"c", "n", 4}}};
-    done(daemons.store_progress(items));
+    EXPECT_TRUE(done(daemons.store_progress(epoch(), items)));
     EXPECT_EQ(done(daemons.log_state()).head, 3);
     EXPECT_EQ(kept(), (rows{{"c", "n", "4"}}));
 }

@@ -111,7 +111,8 @@ TEST_F(retention_test, a_consumer_that_comes_too_late_is_told) {
     insert(3, "2 hours");
     seen("c0", "away", 1, "25 hours");
     remove_old();
-    EXPECT_EQ(done(store.open_consumer("c0", "away", std::nullopt)).acked, 1);
+    const std::string epoch = *db.value("select queue.current_epoch()");
+    EXPECT_EQ(done(store.open_consumer(epoch, "c0", "away", std::nullopt)).value().acked, 1);
     const auto page = done(store.read_channel("c0", 1, 3, 10, any_size));
     ASSERT_EQ(page.removals.size(), 1U);
     EXPECT_EQ(page.removals[0].upto, 3);

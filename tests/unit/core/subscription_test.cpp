@@ -241,6 +241,38 @@ TEST(Subscription, FromTheStartForgivesWhatWasRemovedBefore) {
     EXPECT_FALSE(one.page_begins(51, 40)) << "removed since";
 }
 
+// The shard has come to 100 of a batch that goes on to 200, and whose removals it was told before.
+TEST(Subscription, WhatIsRemovedAheadOfTheShardIsKnownToWhoJoinsInBetween) {
+    core::tail tail(1'000);
+    tail.reset(50);
+    tail.lacks("a", 150);
+    for (const base::seq cursor : {60, 100, 120, 149}) {
+        auto one = subscription::behind_at(cursor);
+        one.joins(tail, "a", 100);
+        const auto step = one.next(tail, "a", 100, true);
+        ASSERT_TRUE(std::holds_alternative<subscription::find_head>(step)) << cursor;
+        EXPECT_EQ(std::get<subscription::find_head>(step).reason, base::reset_reason::trimmed);
+    }
+    auto from_now = subscription::live_at(100);
+    from_now.joins(tail, "a", 100);
+    EXPECT_FALSE(from_now.live());
+    auto behind_it = subscription::behind_at(150);
+    behind_it.joins(tail, "a", 100);
+    EXPECT_TRUE(
+        std::holds_alternative<subscription::caught_up>(behind_it.next(tail, "a", 100, true)));
+    // A page tells of what lies behind the shard.
+    auto behind = subscription::behind_at(60);
+    behind.joins(tail, "a", 150);
+    EXPECT_TRUE(std::holds_alternative<subscription::read_page>(behind.next(tail, "a", 150, true)));
+    auto other = subscription::live_at(100);
+    other.joins(tail, "b", 100);
+    EXPECT_TRUE(other.live());
+    auto everything = subscription::from_start();
+    everything.joins(tail, "a", 100);
+    EXPECT_TRUE(
+        std::holds_alternative<subscription::read_page>(everything.next(tail, "a", 100, true)));
+}
+
 TEST(Subscription, APageThatArrivesAfterARefusalIsOfNoUse) {
     core::tail tail(1'000);
     tail.reset(100);
