@@ -1,7 +1,9 @@
 #include "ws/socket_impl.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -200,15 +202,20 @@ asio::awaitable<void> socket::impl::close(self_ptr self, std::uint16_t code, std
     start_deadline(std::max(flush_time, options_.close_timeout));
     co_await core_->control_left(); // a pong, perhaps; with `closing_` no other follows
     core_->put_close(close_frame(code, reason));
-    if (flush_time > options_.close_timeout) {
-        co_await core_->control_left();
-        if (!over_)
-            start_timer(options_.close_timeout);
-    }
+    if (flush_time > options_.close_timeout)
+        asio::co_spawn(core_->tcp().get_executor(), shorten_deadline(self), asio::detached);
+    // Also while it is flushed: a peer may take nothing before it has sent all it has.
     if (is_reading_)
         co_await core_->ended();
     else
         co_await next_message(std::move(self), true);
+}
+
+/// Once the close frame has left, its answer is all that is waited for.
+asio::awaitable<void> socket::impl::shorten_deadline(self_ptr) {
+    co_await core_->control_left();
+    if (!over_)
+        start_timer(options_.close_timeout);
 }
 
 void socket::impl::abort() {

@@ -59,6 +59,7 @@ private:
     void start_timer(std::chrono::milliseconds delay);
     void timer_fired();
     void start_deadline(std::chrono::milliseconds delay);
+    asio::awaitable<void> shorten_deadline(self_ptr self);
     void note_ending(std::uint16_t code, std::string_view reason);
 
     std::shared_ptr<outbox_core> core_;

@@ -298,6 +298,21 @@ TEST_P(WsClose, KeepsAPeerThatIsOnlySlow) {
     EXPECT_EQ(read, large.size() + 10);
 }
 
+// Nobody was reading when it was closed, and the peer reads only once it has sent everything.
+TEST_P(WsClose, ReadsFromAPeerThatSendsBeforeItTakesWhatIsFlushed) {
+    const std::string large(16'000'000, 'x');
+    server closing([&](ws::socket& socket) -> ws::asio::awaitable<void> {
+        socket.send(text(large));
+        co_await socket.close(1012, "restart", 1min);
+    });
+    auto client = closing.client();
+    for (int i = 0; i < 400; ++i)
+        client.send(std::string(50'000, 'y'));
+    EXPECT_EQ(client.read(), large);
+    EXPECT_EQ(client.read(), std::nullopt);
+    EXPECT_EQ(client.close_code(), 1012);
+}
+
 TEST_P(WsClose, AbortCutsInTheMiddleOfAWrite) {
     server aborting([](ws::socket& socket) -> ws::asio::awaitable<void> {
         socket.send(text(std::string(8'000'000, 'x')));
