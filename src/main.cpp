@@ -9,8 +9,7 @@
 #include "config/config.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/metrics.hpp"
-
-#include <boost/system/system_error.hpp>
+#include "ws/acceptor.hpp"
 
 #include <algorithm>
 #include <array>
@@ -119,12 +118,10 @@ int run(const config::serve& verb) {
         server.emplace(
             *settings, [&verb] { return read_to_serve(verb.config); }, all, log, metrics,
             PGHERALD_VERSION);
-    } catch (const boost::system::system_error& error) {
-        all.observe(base::observed::setting_unusable{"server.listen", error.what()});
-        return base::exit_code::configuration;
-    }
-    try {
         return server->run();
+    } catch (const ws::cannot_listen& error) {
+        all.observe(base::observed::setting_unusable{"server.listen", error.what()});
+        return error.may_pass() ? base::exit_code::unreachable : base::exit_code::configuration;
     } catch (const std::exception& error) {
         all.observe(base::observed::internal_error{error.what()});
         return base::exit_code::internal;

@@ -15,6 +15,11 @@ namespace {
 
 constexpr std::chrono::milliseconds first_canary_timeout{5'000};
 
+/// By itself, as what broke the connection does, which is opened anew.
+bool passes(const pg::error& why) {
+    return why.what == pg::error::kind::lost || why.is_transient();
+}
+
 } // namespace
 
 /// Everything a round needs before the first page: connections, checks, LISTEN.
@@ -31,6 +36,7 @@ asio::awaitable<bool> tail_loop::open() {
     }
     const bool connected = co_await listener_.open();
     if (!connected) {
+        give_up_late();
         co_return false;
     }
     const bool listening = co_await start_listening(store);
@@ -44,7 +50,7 @@ asio::awaitable<bool> tail_loop::open() {
 asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
     const auto server = co_await store.check_server();
     if (!server) {
-        co_await unusable(server.error().message, server.error().is_transient());
+        co_await unusable(server.error().message, passes(server.error()));
         co_return false;
     }
     if (server->encoding != "UTF8") {
@@ -68,7 +74,7 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
     if (!version) {
         co_await unusable("the schema's version could not be read: " + version.error().message +
                               "; grant the daemon's role what docs/database.md lists",
-                          version.error().is_transient());
+                          passes(version.error()));
         co_return false;
     }
     if (const auto wrong = describe_schema(*version)) {
@@ -81,7 +87,7 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
         if (!grants) {
             co_await unusable("the rights of the daemon's role could not be read: " +
                                   grants.error().message,
-                              grants.error().is_transient());
+                              passes(grants.error()));
             co_return false;
         }
         if (!grants->empty()) {
@@ -99,6 +105,7 @@ asio::awaitable<bool> tail_loop::migrate() {
     }
     const bool opened = co_await migrator_.open();
     if (!opened) {
+        give_up_late();
         co_return false;
     }
     const auto migrated = co_await pg::migrate(*migrator_, migrations());
@@ -106,7 +113,7 @@ asio::awaitable<bool> tail_loop::migrate() {
     if (!migrated) {
         co_await unusable("the schema could not be brought up to date: " +
                               migrated.error().with_hint(),
-                          migrated.error().is_transient());
+                          passes(migrated.error()));
         co_return false;
     }
     if (migrated->from != migrated->to) {
@@ -140,8 +147,7 @@ asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
     pg::message_store store(*listener_);
     const auto listens = co_await store.listen(canary_channel_);
     if (!listens) {
-        co_await unusable("LISTEN failed: " + listens.error().message,
-                          listens.error().is_transient());
+        co_await unusable("LISTEN failed: " + listens.error().message, passes(listens.error()));
         co_return false;
     }
     round_ = std::make_shared<tail_loop::listening>();
@@ -152,7 +158,7 @@ asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
     round_->rung_at = std::chrono::steady_clock::now();
     const auto rung = co_await reader.ring_canary(canary_channel_, round_->rung);
     if (!rung) {
-        co_await unusable("NOTIFY failed: " + rung.error().message, rung.error().is_transient());
+        co_await unusable("NOTIFY failed: " + rung.error().message, passes(rung.error()));
         co_return false;
     }
     const auto deadline = std::chrono::steady_clock::now() + first_canary_timeout;
@@ -186,7 +192,7 @@ asio::awaitable<bool> tail_loop::refresh_log_state() {
             reader_.lost(log.error());
         } else {
             co_await unusable("the log's state could not be read: " + log.error().message,
-                              log.error().is_transient());
+                              passes(log.error()));
         }
         co_return false;
     }

@@ -2,11 +2,11 @@
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <boost/system/system_error.hpp>
 
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 namespace ws {
 namespace {
@@ -80,6 +80,11 @@ error_code listen(tcp_acceptor& acceptor, asio::io_context& context, const std::
 
 } // namespace
 
+bool cannot_listen::may_pass() const {
+    return code() == asio::error::address_in_use || code() == std::errc::address_not_available ||
+           code() == asio::error::host_not_found_try_again;
+}
+
 struct acceptor::impl {
     explicit impl(asio::io_context& context) : listening(context) {}
     tcp_acceptor listening;
@@ -88,7 +93,7 @@ struct acceptor::impl {
 acceptor::acceptor(asio::io_context& context, const std::string& address)
     : impl_(std::make_unique<impl>(context)) {
     if (const auto error = listen(impl_->listening, context, address))
-        throw boost::system::system_error(error, "can't listen on \"" + address + "\"");
+        throw cannot_listen(error, "can't listen on \"" + address + "\"");
 }
 
 acceptor::~acceptor() = default;

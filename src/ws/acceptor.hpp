@@ -2,17 +2,27 @@
 
 #include "ws/net.hpp"
 
+#include <boost/system/system_error.hpp>
+
 #include <memory>
 #include <string>
 
 namespace ws {
+
+/// Why an address can't be listened on, with a message that names it.
+class cannot_listen : public boost::system::system_error {
+public:
+    using system_error::system_error;
+    /// By itself: another program has the address, or this machine hasn't got it yet.
+    bool may_pass() const;
+};
 
 /// Accepts TCP connections onto the io_context of the caller's choice.
 /// Owner: app::server. Thread: that of the io_context it was made with. Lifetime: the server's.
 class acceptor {
 public:
     /// Listens at once. `address` is "host:port", "[v6]:port" or ":port"; port 0 takes a free one.
-    /// Throws boost::system::system_error (start-up) with a message that names the address.
+    /// Throws cannot_listen (start-up).
     acceptor(asio::io_context& context, const std::string& address);
     ~acceptor();
 

@@ -162,10 +162,16 @@ TEST(Start, AnEncodingOtherThanUtf8IsRefused) {
 TEST(Start, AnAddressThatIsTakenIsTold) {
     support::database db;
     daemon one({.dsn = db.conninfo()});
-    const std::string log = refused_start(
-        db.conninfo(), {{"SERVER_LISTEN", "127.0.0.1:" + std::to_string(one.port())}});
-    EXPECT_TRUE(says(log, "server.listen")) << log;
-    EXPECT_FALSE(says(log, "internal error")) << log;
+    // Taken, or not this machine's: what restarts it may have luck later.
+    for (const std::string& address :
+         {"127.0.0.1:" + std::to_string(one.port()), std::string("192.0.2.1:8080")}) {
+        daemon two({.dsn = db.conninfo(),
+                    .settings = {{"SERVER_LISTEN", address}, {"AUTH_INSECURE", "true"}},
+                    .wait_ready = false});
+        EXPECT_EQ(two.wait(), 69) << address;
+        EXPECT_TRUE(says(two.log(), "server.listen")) << two.log();
+        EXPECT_FALSE(says(two.log(), "internal error")) << two.log();
+    }
 }
 
 TEST(Start, AnotherIsolationThanReadCommittedIsRefused) {
@@ -300,6 +306,35 @@ TEST(Start, GivesUpAfterStartTimeoutWhereOneIsSet) {
                 .settings = {{"POSTGRES_START_TIMEOUT", "1s"}},
                 .wait_ready = false});
     EXPECT_EQ(one.wait(), 69);
+    support::database db;
+    daemon deaf({.dsn = db.conninfo(),
+                 .settings = {{"POSTGRES_START_TIMEOUT", "1s"},
+                              {"POSTGRES_LISTEN_DSN", "host=/nonexistent"}},
+                 .wait_ready = false});
+    EXPECT_EQ(deaf.wait(), 69);
+}
+
+// Killed without a word of farewell: what is left is a connection that broke.
+TEST(Start, AMigrationWhoseConnectionBreaksIsTriedAgain) {
+    support::postgres_server server;
+    support::database db(server, support::database::content::empty);
+    db.exec(older_table);
+    support::connection blocker(db.conninfo());
+    blocker.exec("begin; lock table queue.message in access share mode");
+    daemon one(
+        {.dsn = db.conninfo(), .settings = {{"POSTGRES_MIGRATE", "true"}}, .wait_ready = false});
+    std::string waiting;
+    ASSERT_TRUE(support::eventually(std::chrono::seconds(20), [&] {
+        const auto pid = db.value("select max(pid) from pg_stat_activity where "
+                                  "application_name = 'pgherald/migrate' and "
+                                  "wait_event_type = 'Lock'");
+        waiting = pid.value_or("");
+        return !waiting.empty();
+    }));
+    ASSERT_EQ(::kill(std::stoi(waiting), SIGKILL), 0); // the server restarts all of them
+    EXPECT_TRUE(support::eventually(std::chrono::seconds(30), [&] {
+        return one.status_of("/readyz") == 200;
+    })) << one.log();
 }
 
 TEST(Start, ARoleWithTheDocumentedGrantsIsEnough) {
