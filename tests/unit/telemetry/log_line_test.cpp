@@ -56,6 +56,7 @@ std::vector<base::observation> one_of_each() {
             reload_failed{1},
             draining{"SIGTERM"},
             drained{4},
+            drain_ended{15},
             internal_error{"a defect"}};
 }
 
