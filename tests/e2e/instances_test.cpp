@@ -3,9 +3,11 @@
 #include "tests/support/worker.hpp"
 
 #include <csignal>
+#include <fstream>
 #include <random>
 #include <set>
 #include <string>
+#include <sys/syscall.h>
 #include <thread>
 
 namespace {
@@ -152,12 +154,43 @@ TEST_F(Instances, TheOneItMovesToMayLag) {
 /// A backend that stands still, with all it has been asked.
 class stopped_backend {
 public:
-    explicit stopped_backend(pid_t pid) : pid_(pid) { kill(pid_, SIGSTOP); }
+    explicit stopped_backend(pid_t pid) : pid_(pid) {
+        EXPECT_TRUE(eventually(20s, [&] {
+            kill(pid_, SIGSTOP);
+            const bool stopped =
+                eventually(5s, [&] { return in_proc("stat").find(") T ") != std::string::npos; });
+            if (stopped && waits())
+                return true;
+            kill(pid_, SIGCONT);
+            return false;
+        }));
+    }
     ~stopped_backend() { kill(pid_, SIGCONT); }
     stopped_backend(const stopped_backend&) = delete;
     stopped_backend& operator=(const stopped_backend&) = delete;
 
 private:
+    std::string in_proc(const std::string& name) const {
+        std::string line;
+        std::ifstream file("/proc/" + std::to_string(pid_) + "/" + name);
+        std::getline(file, line);
+        return line;
+    }
+
+    // For its client, in epoll, as far as we may know. At work it may hold a latch on a page, for
+    // which everybody else would then wait.
+    bool waits() const {
+        const std::string call = in_proc("syscall");
+        if (call.empty())
+            return true;
+        const auto is = [&](long number) { return call.starts_with(std::to_string(number) + ' '); };
+#ifdef SYS_epoll_wait
+        if (is(SYS_epoll_wait))
+            return true;
+#endif
+        return is(SYS_epoll_pwait);
+    }
+
     pid_t pid_;
 };
 
