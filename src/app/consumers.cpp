@@ -101,6 +101,9 @@ consumers::open(std::string epoch, std::string channel, std::string name,
             made.acked = table->head;
         }
     }
+    if (epoch != log_->text()) {
+        co_return other_epoch(); // replaced meanwhile
+    }
     entry& one = entries_[{std::move(channel), std::move(name)}];
     ++one.present;
     one.acked = made.is_ahead ? made.acked : std::max(one.acked, made.acked);

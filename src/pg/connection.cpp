@@ -4,6 +4,13 @@
 
 namespace pg {
 
+namespace {
+
+/// Than a query's timeout here, so that it is that which ends it.
+constexpr std::chrono::milliseconds backend_ends_later{1'000};
+
+} // namespace
+
 // Each operation keeps the inside alive, so that one under way survives close() and a move.
 
 connection::connection(std::shared_ptr<impl> inside) : impl_(std::move(inside)) {}
@@ -30,9 +37,16 @@ asio::awaitable<outcome<connection>> connection::open(asio::io_context& context,
     auto made = co_await connect(context, std::move(*to));
     if (!made)
         co_return made.error();
+    const auto limit = options.query_timeout;
     connection opened(std::make_shared<impl>(context, std::move(*made), std::move(options)));
     // Not as a start-up option, which poolers refuse; this setting they know and carry along.
-    auto set = co_await opened.script("set timezone to 'UTC'");
+    std::string settings = "set timezone to 'UTC'";
+    // A backend that waits for a lock doesn't notice that we have gone: while a table is locked for
+    // long, each attempt would leave another one behind.
+    if (limit.count() > 0)
+        settings +=
+            "; set statement_timeout to " + std::to_string((limit + backend_ends_later).count());
+    auto set = co_await opened.script(settings);
     if (!set)
         co_return error{error::kind::lost, set.error().sqlstate, set.error().message};
     co_return opened;

@@ -379,6 +379,18 @@ TEST_F(connection_test, a_query_timeout_ends_in_time) {
     EXPECT_EQ(query(connection, "select 1").error().what, pg::error::kind::lost);
 }
 
+// Waiting for a lock it doesn't look at its socket: one more stayed behind for each attempt.
+TEST_F(connection_test, a_query_timeout_ends_the_backend_that_waits_as_well) {
+    auto holder = db.connect();
+    holder.exec("create table taken (n int); begin; lock table taken");
+    auto connection = open(200ms);
+    const int backend = connection.backend_pid();
+    ASSERT_FALSE(query(connection, "select from taken"));
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        return db.value("select count(*) from pg_stat_activity where pid = $1", backend) == "0";
+    }));
+}
+
 TEST_F(connection_test, the_clock_starts_anew_with_each_query) {
     auto connection = open(2s);
     const auto begin = steady_clock::now();
