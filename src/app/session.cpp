@@ -6,6 +6,9 @@
 #include "core/uuid.hpp"
 #include "wire/decode.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 namespace app {
 
 session::session(shard& shard, ws::socket socket, std::string peer, identity_ptr who)
@@ -71,11 +74,18 @@ asio::awaitable<void> session::run() {
         }
         // A client that asks for much and reads nothing waits here; one that only reads its
         // messages slowly is still heard, since those alone never fill twice the outbox.
-        if (socket_.queued_bytes() > 2 * shard_.options().socket.outbox_bytes) {
-            shard_.limited(base::limit::unread_replies);
-            co_await socket_.room();
+        if (holds_too_much()) {
+            co_await asio::post(shard_.context(), asio::use_awaitable); // they leave with this turn
+            if (holds_too_much()) {
+                shard_.limited(base::limit::unread_replies);
+                co_await socket_.room();
+            }
         }
     }
+}
+
+bool session::holds_too_much() const {
+    return socket_.held_bytes() > 2 * shard_.options().socket.outbox_bytes;
 }
 
 std::optional<asio::awaitable<void>> session::handle(std::string_view text) {

@@ -78,6 +78,7 @@ private:
 
     /// Does what a frame asks for. Returns what is left to be awaited before the next frame: most
     /// verbs never wait, and are spared a coroutine.
+    bool holds_too_much() const;
     std::optional<asio::awaitable<void>> handle(std::string_view text);
     void handle(const wire::ref& ref, wire::unsubscribe verb);
     void handle(const wire::ref& ref, wire::publish verb);

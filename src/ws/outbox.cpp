@@ -202,7 +202,7 @@ bool outbox_core::is_met(until what, std::uint64_t bytes) const {
         return true;
     switch (what) {
     case until::room:
-        return sealed_ || queued_bytes() <= bytes;
+        return sealed_ || held_bytes() <= bytes;
     case until::sent: {
         const bool left = queue_.sent() >= bytes && transport_.owed() == 0;
         return left || queue_.appended() < bytes; // or dropped

@@ -63,11 +63,12 @@ public:
     std::size_t queued_bytes() const {
         return over_ ? 0 : queue_.queued_bytes() + transport_.owed();
     }
+    std::size_t held_bytes() const { return over_ ? 0 : queue_.held_bytes() + transport_.owed(); }
 
     /// Whether a full kernel buffer took more since the last call: the peer is slow, but alive.
     bool take_progress();
 
-    /// Returns once at most `bytes` are queued, or the outbox is sealed or over (an error then).
+    /// Returns once at most `bytes` are held, or the outbox is sealed or over (an error then).
     asio::awaitable<error_code> shrunk_to(std::size_t bytes);
 
     /// Returns once what is queued now is in the kernel, or never will be (an error then).

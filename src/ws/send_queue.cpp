@@ -17,6 +17,7 @@ constexpr std::size_t usual_burst = 16;
 
 void send_queue::append(base::frame_ptr frame) {
     appended_ += frame->bytes().size();
+    replies_ += is_reply(*frame) ? 1 : 0;
     if (first_ > worth_closing_up && first_ > frames_.size() / 2) {
         frames_.erase(frames_.begin(), frames_.begin() + static_cast<std::ptrdiff_t>(first_));
         first_ = 0;
@@ -71,6 +72,7 @@ std::size_t send_queue::advance_frames(std::size_t bytes) {
         sent_ += step;
         head_sent_ += step;
         if (step == rest) {
+            replies_ -= is_reply(*frames_[first_]) ? 1 : 0;
             frames_[first_++].reset();
             head_sent_ = 0;
         }
@@ -98,6 +100,7 @@ void send_queue::drop_frames() {
     std::vector<base::frame_ptr>().swap(frames_);
     first_ = 0;
     head_sent_ = 0;
+    replies_ = 0;
 }
 
 } // namespace ws

@@ -43,6 +43,9 @@ bool socket::has_room(std::size_t bytes) const {
 std::size_t socket::queued_bytes() const {
     return impl_->queued_bytes();
 }
+std::size_t socket::held_bytes() const {
+    return impl_->held_bytes();
+}
 void socket::abort() {
     impl_->abort();
 }

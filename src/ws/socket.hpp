@@ -63,9 +63,11 @@ public:
     /// Whether the outbox holds less than its limit, and would with `bytes` more not exceed it.
     bool has_room(std::size_t bytes = 0) const;
     std::size_t queued_bytes() const;
+    /// The memory for what is queued, but for what others share.
+    std::size_t held_bytes() const;
 
-    /// Returns once the outbox has fallen to half its limit (or below) or the socket is over (then
-    /// with an error).
+    /// Returns once no more is held than half the outbox's limit, or the socket is over (then with
+    /// an error).
     asio::awaitable<error_code> room();
 
     /// Returns once everything appended so far is in the kernel, or never will be (then with an

@@ -44,6 +44,7 @@ public:
         return queued < options_.outbox_bytes && bytes <= options_.outbox_bytes - queued;
     }
     std::size_t queued_bytes() const { return core_->queued_bytes(); }
+    std::size_t held_bytes() const { return core_->held_bytes(); }
     const ws::ending& how_it_ended() const { return ending_; }
 
 private:

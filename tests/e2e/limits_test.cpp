@@ -3,6 +3,7 @@
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/herald_client.hpp"
+#include "tests/support/messages.hpp"
 #include "tests/support/postgres.hpp"
 #include "tests/support/token.hpp"
 
@@ -288,6 +289,29 @@ TEST_F(Limits, WhoAsksForMuchAndReadsNothingDoesNotGrowTheDaemon) {
     }
     EXPECT_TRUE(support::eventually(20s, [&] { return met("unread_replies") >= 1; }));
     EXPECT_LT(daemon->resident_kib() - before, 100 * 1024);
+    EXPECT_EQ(other.call(R"({"type":"ping"})").type(), "ok");
+}
+
+// The answer to a ping is 15 bytes, and 30 times that in memory.
+TEST_F(Limits, ManyShortRepliesThatNobodyReadsDoNotEither) {
+    start({});
+    herald_client other(daemon->port());
+    std::string pings;
+    for (int i = 0; i < 18'000; ++i) {
+        pings += support::client_frame(1, R"({"type":"ping"})");
+    }
+    constexpr int clients = 10;
+    std::list<support::raw_client> greedy;
+    const long before = daemon->resident_kib();
+    for (int i = 0; i < clients; ++i) {
+        auto& client =
+            greedy.emplace_back("127.0.0.1", static_cast<std::uint16_t>(daemon->port()), 4096);
+        client.write(support::plain_handshake());
+        EXPECT_NE(client.read_until("\r\n\r\n"), "");
+        client.write(pings);
+    }
+    EXPECT_TRUE(support::eventually(20s, [&] { return met("unread_replies") >= clients; }));
+    EXPECT_LT((daemon->resident_kib() - before) / clients, support::sanitized ? 4'000 : 600);
     EXPECT_EQ(other.call(R"({"type":"ping"})").type(), "ok");
 }
 
