@@ -106,6 +106,7 @@ struct arrival {
     std::string peer; ///< the client's address, as far as proxies in between are trusted
     place taken;
     identity_ptr who;
+    policy_ptr policy;                       ///< by which it is that
     std::optional<wire::close_code> refused; ///< to be told by a close code
     std::string reason;                      ///< of that
 };
@@ -117,10 +118,11 @@ void find_address(arrival& from) {
         return;
     }
     const core::forwarding headers{from.request.forwarded_for, from.request.forwarded};
-    const auto client = core::client_address(*peer, headers, policy.trusted_proxies);
-    from.peer = core::to_string(client);
-    if (!core::any_contains(policy.exempt, client)) {
-        from.taken.from = core::limited_as(client);
+    const auto client = core::client_of(*peer, headers, policy.trusted_proxies);
+    from.peer = core::to_string(client.from);
+    // A proxy may be exempt; whom it hides isn't.
+    if (client.is_hidden || !core::any_contains(policy.exempt, client.from)) {
+        from.taken.from = core::limited_as(client.from);
     }
 }
 
@@ -145,6 +147,7 @@ asio::awaitable<ws::http_response> check_token(arrival& from) {
     if (who) {
         ++from.shard.counts().tokens;
         from.who = std::move(*who);
+        from.policy = from.shard.policy();
         co_return go_on;
     }
     const auth::token_error why = who.error();
@@ -195,6 +198,10 @@ asio::awaitable<void> begin_session(arrival& from) {
     if (socket && from.refused) {
         co_await socket->close(static_cast<std::uint16_t>(*from.refused), std::move(from.reason));
     } else if (socket) {
+        const policy& now = *shard.policy();
+        if (from.who != nullptr && from.policy != shard.policy()) { // a reload since
+            from.who = now.needs_tokens ? identify_again(now, *from.policy, *from.who) : nullptr;
+        }
         const auto one =
             std::make_shared<session>(shard, std::move(*socket), from.peer, std::move(from.who));
         // The session may outlive its run() by a page read under way; the place is free then.

@@ -84,8 +84,12 @@ std::vector<std::string_view> hops(const forwarding& headers) {
     for (const std::string& value : plain ? headers.forwarded_for : headers.forwarded) {
         std::string_view rest = value;
         while (!rest.empty()) {
-            const auto part = next_part(rest, ',');
-            found.push_back(plain ? part : for_of(part));
+            // X-Forwarded-For has no quotes: one that a client writes hides no comma.
+            found.push_back(plain ? trimmed(rest.substr(0, rest.find(',')))
+                                  : for_of(next_part(rest, ',')));
+            if (plain) {
+                rest.remove_prefix(std::min(rest.find(','), rest.size() - 1) + 1);
+            }
         }
     }
     return found;
@@ -159,16 +163,16 @@ bool any_contains(std::span<const network> networks, const address& address) {
                                [&](const network& each) { return each.contains(address); });
 }
 
-address client_address(const address& peer, const forwarding& headers,
-                       std::span<const network> trusted) {
-    address nearest = peer;
+client client_of(const address& peer, const forwarding& headers, std::span<const network> trusted) {
+    client nearest{peer, false};
     auto left = hops(headers);
-    for (; !left.empty() && any_contains(trusted, nearest); left.pop_back()) {
+    for (; !left.empty() && any_contains(trusted, nearest.from); left.pop_back()) {
         const auto before = parse_node(left.back());
         if (!before) {
+            nearest.is_hidden = true;
             break;
         }
-        nearest = *before;
+        nearest.from = *before;
     }
     return nearest;
 }

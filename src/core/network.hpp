@@ -45,10 +45,14 @@ struct forwarding {
                                             ///< where there is no X-Forwarded-For
 };
 
-/// The client's address. A header is believed as far as trusted proxies have written it: from the
-/// peer backwards, the first address that is none of theirs. Where what a proxy wrote is no
-/// address, it is the proxy's own.
-address client_address(const address& peer, const forwarding& headers,
-                       std::span<const network> trusted);
+/// Where a request comes from.
+struct client {
+    address from;
+    bool is_hidden; ///< behind the proxy at `from`, which wrote no address
+};
+
+/// A header is believed as far as trusted proxies have written it: from the peer backwards, the
+/// first address that is none of theirs.
+client client_of(const address& peer, const forwarding& headers, std::span<const network> trusted);
 
 } // namespace core

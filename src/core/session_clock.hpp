@@ -23,6 +23,7 @@ public:
     void heard() { first_frame_by_ = never; }
 
     void token_by(time_point when) { token_by_ = when; }
+    bool awaits_token() const { return token_by_ != never; }
     /// A token was accepted; `when` never: it doesn't expire.
     void expires_at(time_point when) {
         token_by_ = never;

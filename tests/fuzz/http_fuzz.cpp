@@ -289,10 +289,10 @@ void check_address(const ws::http_request& seen) {
     const core::forwarding headers{seen.forwarded_for, seen.forwarded};
     for (const auto* const text : {"10.1.2.3", "2001:db8:1::7", "192.0.2.1", "192.0.2.2", "::1"}) {
         const auto peer = *core::parse_address(text);
-        const auto client = core::client_address(peer, headers, trusted);
+        const auto client = core::client_of(peer, headers, trusted).from;
         require(core::parse_address(core::to_string(client)) == client);
         require(core::limited_as(core::limited_as(client)) == core::limited_as(client));
-        require(core::client_address(peer, headers, {}) == peer);
+        require(core::client_of(peer, headers, {}).from == peer);
         if (!core::any_contains(trusted, peer))
             require(client == peer);
         if (seen.forwarded_for.empty() && seen.forwarded.empty())
@@ -302,7 +302,7 @@ void check_address(const ws::http_request& seen) {
             auto longer = headers;
             longer.forwarded_for.insert(longer.forwarded_for.begin(), "198.51.100.9");
             if (!core::any_contains(trusted, client))
-                require(core::client_address(peer, longer, trusted) == client);
+                require(core::client_of(peer, longer, trusted).from == client);
         }
         if (core::any_contains(trusted, peer) && !seen.forwarded_for.empty()) {
             const std::string& last = seen.forwarded_for.back();

@@ -70,7 +70,8 @@ protected:
     std::string through(std::string_view peer, core::forwarding headers) {
         const std::vector<core::network> trusted{*core::network::parse("10.0.0.0/8"),
                                                  *core::network::parse("2001:db8::/32")};
-        return core::to_string(core::client_address(of(peer), headers, trusted));
+        const auto client = core::client_of(of(peer), headers, trusted);
+        return core::to_string(client.from) + (client.is_hidden ? " hides it" : "");
     }
 };
 
@@ -96,9 +97,20 @@ TEST_F(ClientAddress, MayCarryAPort) {
 }
 
 TEST_F(ClientAddress, IsTheProxysWhereThatWroteNoAddress) {
-    EXPECT_EQ(through("10.0.0.1", {{"198.51.100.1, unknown"}, {}}), "10.0.0.1");
-    EXPECT_EQ(through("10.0.0.1", {{"198.51.100.1, , "}, {}}), "10.0.0.1");
-    EXPECT_EQ(through("10.0.0.1", {{"[", "]", ":", "[]:"}, {}}), "10.0.0.1");
+    EXPECT_EQ(through("10.0.0.1", {{"198.51.100.1, unknown"}, {}}), "10.0.0.1 hides it");
+    EXPECT_EQ(through("10.0.0.1", {{"198.51.100.1, , "}, {}}), "10.0.0.1 hides it");
+    EXPECT_EQ(through("10.0.0.1", {{"[", "]", ":", "[]:"}, {}}), "10.0.0.1 hides it");
+    EXPECT_EQ(through("10.0.0.1", {{}, {"for=_secret"}}), "10.0.0.1 hides it");
+    EXPECT_EQ(through("10.0.0.1", {{}, {"for=\", for=203.0.113.9"}}), "10.0.0.1 hides it")
+        << "a quote that the client has left open";
+    EXPECT_EQ(through("192.0.2.1", {{"unknown"}, {}}), "192.0.2.1")
+        << "who isn't trusted isn't asked";
+}
+
+TEST_F(ClientAddress, ReadsNoQuotesInXForwardedFor) {
+    EXPECT_EQ(through("10.0.0.1", {{R"(", 203.0.113.9)"}, {}}), "203.0.113.9");
+    EXPECT_EQ(through("10.0.0.1", {{R"("a\, 203.0.113.9)"}, {}}), "203.0.113.9");
+    EXPECT_EQ(through("10.0.0.1", {{"x,", "203.0.113.9"}, {}}), "203.0.113.9");
 }
 
 TEST_F(ClientAddress, IsReadFromForwardedWhereThereIsNothingElse) {
@@ -108,7 +120,7 @@ TEST_F(ClientAddress, IsReadFromForwardedWhereThereIsNothingElse) {
               "203.0.113.9");
     EXPECT_EQ(through("10.0.0.1", {{}, {"for=\"a,b\\\",for=c\", for=203.0.113.9"}}), "203.0.113.9")
         << "a comma in quotes parts nothing";
-    EXPECT_EQ(through("10.0.0.1", {{}, {"for=_hidden"}}), "10.0.0.1");
+    EXPECT_EQ(through("10.0.0.1", {{}, {"for=_hidden"}}), "10.0.0.1 hides it");
     EXPECT_EQ(through("10.0.0.1", {{"198.51.100.1"}, {"for=203.0.113.9"}}), "198.51.100.1");
 }
 
