@@ -86,7 +86,8 @@ identity::time_point expiry_of(const policy& policy, const auth::claims& claims)
     }
     using seconds = std::chrono::duration<double>;
     const auto wall = std::chrono::system_clock::now();
-    auto left = seconds(*claims.expires - wall);
+    // Not their difference: that is in nanoseconds, and the far end of a long one is before now.
+    auto left = seconds(claims.expires->time_since_epoch()) - seconds(wall.time_since_epoch());
     if (left <= seconds::zero()) {
         left += policy.token_rules.leeway;
     }

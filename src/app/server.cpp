@@ -55,8 +55,7 @@ database_options database_options_of(const config::settings& settings) {
 }
 
 server::server(const config::settings& settings, read_settings read, base::observer& observer,
-               telemetry::log& log, const telemetry::metrics& metrics,
-               const std::string& version)
+               telemetry::log& log, const telemetry::metrics& metrics, const std::string& version)
     : observer_(observer),
       log_(log),
       metrics_(metrics),
@@ -206,6 +205,10 @@ asio::awaitable<void> server::drain(std::string reason) {
     consumers_.stop();
     drained_ = true;
     signals_.cancel();
+    // What still holds this up (a fetch of keys, say) ends by a second signal as well.
+    boost::system::error_code ignored;
+    signals_.remove(SIGTERM, ignored);
+    signals_.remove(SIGINT, ignored);
     observer_.observe(base::observed::drained{cut});
 }
 

@@ -53,8 +53,11 @@ void session::become(identity_ptr who) {
 void session::await_token() {
     const policy& policy = *shard_.policy();
     const bool must = policy.needs_tokens && !auth::anyone_may_something(policy.rules);
-    clock_.token_by(must ? std::chrono::steady_clock::now() + policy.auth_timeout
-                         : core::session_clock::never);
+    if (!must) {
+        clock_.token_by(core::session_clock::never);
+    } else if (!clock_.awaits_token()) { // policies may change more often than that
+        clock_.token_by(std::chrono::steady_clock::now() + policy.auth_timeout);
+    }
 }
 
 void session::policy_changed(const policy& before) {

@@ -86,6 +86,7 @@ token_keys::read(const config::auth_section& from) {
 auth::key_set token_keys::use(const config::auth_section& settings, read_keys keys) {
     if (settings.jwks_url != settings_.jwks_url) {
         fetched_ = {};
+        fetched_text_ = {};
         tell("auth.jwks_url", fetched_);
     }
     settings_ = settings;
@@ -167,6 +168,9 @@ asio::awaitable<bool> token_keys::fetch() {
     if (count != use_count_ || stopping_) {
         co_return false; // of a place that isn't asked any more
     }
+    if (text && *text == fetched_text_) {
+        co_return true;
+    }
     auto found =
         text ? auth::key_set::from_jwks(*text) : found_keys(auth::key_problem{text.error().reason});
     if (!found) {
@@ -174,6 +178,7 @@ asio::awaitable<bool> token_keys::fetch() {
         co_return false;
     }
     fetched_ = std::move(*found);
+    fetched_text_ = *text;
     tell("auth.jwks_url", fetched_);
     changed_(all());
     co_return true;

@@ -61,6 +61,7 @@ private:
     config::auth_section settings_;
     read_keys keys_;
     auth::key_set fetched_;
+    std::string fetched_text_;                ///< what it was read from
     std::map<std::string, std::size_t> told_; ///< keys of each source that were spoken of last
     signal wake_;
     std::vector<std::shared_ptr<signal>> waiting_;

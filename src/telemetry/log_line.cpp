@@ -67,8 +67,11 @@ about about_of(const session_opened&) {
 about about_of(const session_closed&) {
     return {level::debug, "session_closed", "a session ended"};
 }
-about about_of(const session_refused&) {
-    return {level::info, "session_refused", "refused a client"};
+about about_of(const session_refused& o) {
+    // Who shows a token or an origin has gone through the limits of its address; the others come in
+    // floods.
+    const bool is_by_rule = o.status == 401 || o.status == 403;
+    return {is_by_rule ? level::info : level::debug, "session_refused", "refused a client"};
 }
 about about_of(const request_refused&) {
     return {level::debug, "request_refused", "refused a request"};

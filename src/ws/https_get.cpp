@@ -82,12 +82,12 @@ public:
     asio::awaitable<answer> run() {
         if (auto why = prepare())
             co_return fetch_problem{std::move(*why)};
+        using clock = std::chrono::steady_clock;
+        const auto until = clock::now() + request_.timeout;
         auto [unknown, endpoints] =
             co_await resolver_.async_resolve(url_.host, url_.port, as_result);
         if (unknown)
             co_return problem("the name " + url_.host + " can't be resolved", unknown);
-        using clock = std::chrono::steady_clock;
-        const auto until = clock::now() + request_.timeout;
         error_code error = asio::error::host_unreachable;
         for (const auto& each : endpoints) {
             const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());

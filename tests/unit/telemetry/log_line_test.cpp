@@ -86,7 +86,10 @@ TEST(log_line, levels_keep_floods_out_of_the_default) {
     EXPECT_EQ(telemetry::level_of(bad_frame{}), level::debug);
     EXPECT_EQ(telemetry::level_of(tls_failed{}), level::debug);
     EXPECT_EQ(telemetry::level_of(token_refused{}), level::debug);
-    EXPECT_EQ(telemetry::level_of(session_refused{}), level::info);
+    EXPECT_EQ(telemetry::level_of(session_refused{"a", 403, ""}), level::info);
+    EXPECT_EQ(telemetry::level_of(session_refused{"a", 401, ""}), level::info);
+    EXPECT_EQ(telemetry::level_of(session_refused{"a", 426, ""}), level::debug);
+    EXPECT_EQ(telemetry::level_of(session_refused{"a", 429, ""}), level::debug);
     EXPECT_EQ(telemetry::level_of(postgres_lost{}), level::warn);
     EXPECT_EQ(telemetry::level_of(postgres_unreachable{}), level::warn);
     EXPECT_EQ(telemetry::level_of(postgres_unusable{}), level::error);
