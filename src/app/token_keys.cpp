@@ -25,8 +25,9 @@ constexpr std::chrono::seconds after_failure{15};
 
 using found_keys = boost::system::result<auth::key_set, auth::key_problem>;
 
-found_keys keys_in(const std::string& path, found_keys (*parse)(std::string_view text)) {
-    const auto content = config::read_file(path, largest_file);
+/// What the file at `path` came to.
+found_keys keys_in(const std::string& path, const config::file_content& content,
+                   found_keys (*parse)(std::string_view text)) {
     auto found = content.problem.empty() ? parse(content.text)
                                          : found_keys(auth::key_problem{content.problem});
     if (!found) {
@@ -59,18 +60,22 @@ token_keys::read(const config::auth_section& from) {
         keys.fixed.add(*secret);
     }
     if (!from.public_key_file.empty()) {
-        auto found = keys_in(from.public_key_file, &auth::key_set::from_pem);
+        auto found =
+            keys_in(from.public_key_file, config::read_file(from.public_key_file, largest_file),
+                    &auth::key_set::from_pem);
         if (!found) {
             return setting_problem{"auth.public_key_file", found.error().reason};
         }
         keys.fixed.add(*found);
     }
     if (!from.jwks_file.empty()) {
-        auto found = keys_in(from.jwks_file, &auth::key_set::from_jwks);
+        auto content = config::read_file(from.jwks_file, largest_file);
+        auto found = keys_in(from.jwks_file, content, &auth::key_set::from_jwks);
         if (!found) {
             return setting_problem{"auth.jwks_file", found.error().reason};
         }
         keys.from_file = std::move(*found);
+        keys.file_text = std::move(content.text);
     }
     if (!from.jwks_ca_file.empty()) {
         auto content = config::read_file(from.jwks_ca_file, largest_file);
@@ -146,14 +151,20 @@ asio::awaitable<void> token_keys::run() {
     }
 }
 
+// Keys that are the same are no new policy for every session.
 bool token_keys::read_file() {
-    auto found = keys_in(settings_.jwks_file, &auth::key_set::from_jwks);
+    auto content = config::read_file(settings_.jwks_file, largest_file);
+    if (content.problem.empty() && content.text == keys_.file_text) {
+        return true;
+    }
+    auto found = keys_in(settings_.jwks_file, content, &auth::key_set::from_jwks);
     if (!found) {
         observer_.observe(
             base::observed::token_keys_failed{"auth.jwks_file", found.error().reason});
         return false;
     }
     keys_.from_file = std::move(*found);
+    keys_.file_text = std::move(content.text);
     tell("auth.jwks_file", keys_.from_file);
     changed_(all());
     return true;

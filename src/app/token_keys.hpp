@@ -31,6 +31,7 @@ public:
     struct read_keys {
         auth::key_set fixed;
         auth::key_set from_file; ///< auth.jwks_file
+        std::string file_text;   ///< what that was read from
         std::string jwks_ca;     ///< PEM
     };
     static boost::system::result<read_keys, setting_problem> read(const config::auth_section& from);

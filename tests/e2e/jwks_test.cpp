@@ -9,11 +9,15 @@
 
 #include <gtest/gtest.h>
 
+#include <arpa/inet.h>
 #include <atomic>
 #include <csignal>
 #include <mutex>
+#include <netinet/in.h>
 #include <optional>
 #include <string>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -129,6 +133,47 @@ TEST_F(Jwks, KeysStayWhileTheirSourceIsAway) {
     EXPECT_TRUE(support::eventually(10s, [&] { return failures() > before; }));
     EXPECT_TRUE(knows(first));
     EXPECT_EQ(daemon->status_of("/readyz"), 200);
+}
+
+TEST_F(Jwks, TheSameKeysChangeNothing) {
+    key_source source(jwks({&first}));
+    const std::string path = files.put("keys.json", jwks({&second}));
+    start_with(source, "jwks_refresh = \"1s\"\njwks_file = \"" + path + "\"\n");
+    const auto loads = [&](const std::string& from) {
+        const std::string log = daemon->log();
+        int count = 0;
+        for (auto at = log.find("source=" + from); at != log.npos;
+             at = log.find("source=" + from, at + 1))
+            ++count;
+        return count;
+    };
+    EXPECT_TRUE(support::eventually(20s, [&] { return source.requests() >= 3; }));
+    EXPECT_EQ(loads("auth.jwks_url"), 1) << daemon->log();
+    EXPECT_EQ(loads("auth.jwks_file"), 1) << daemon->log();
+    source.set(jwks({&first, &stranger}));
+    files.put("keys.json", jwks({&second, &stranger}));
+    EXPECT_TRUE(support::eventually(20s, [&] {
+        return loads("auth.jwks_url") == 2 && loads("auth.jwks_file") == 2;
+    })) << daemon->log();
+}
+
+// It takes the connection and says nothing.
+TEST_F(Jwks, ASecondSignalEndsAStopThatWaitsForTheAddress) {
+    const int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ASSERT_EQ(::bind(listening, reinterpret_cast<sockaddr*>(&address), size), 0);
+    ASSERT_EQ(::listen(listening, 5), 0);
+    ASSERT_EQ(::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    start("jwks_url = \"https://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) +
+          "/keys\"\n");
+    daemon->signal(SIGTERM);
+    EXPECT_TRUE(daemon->says("drained")) << daemon->log();
+    daemon->signal(SIGTERM);
+    EXPECT_EQ(daemon->wait(5s), 128 + SIGTERM);
+    ::close(listening);
 }
 
 TEST_F(Jwks, AKeyThatIsTakenOutVerifiesNothingMore) {

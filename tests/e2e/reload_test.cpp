@@ -86,6 +86,21 @@ TEST_F(Reload, ClaimsGoByTheNamesTheyHaveNow) {
     EXPECT_EQ(daemon->metric("pgherald_denied_total"), 1);
 }
 
+// Each change began it anew.
+TEST_F(Reload, TheTimeForATokenGoesOn) {
+    const std::string config = "[auth]\nmode = \"token\"\nauth_timeout = \"3s\"\nsecret = \"" +
+                               first_secret + "\"\n" + rule("*", "token");
+    start(config);
+    herald_client silent(daemon->port());
+    bool closed = false;
+    for (int i = 0; i < 40 && !closed; ++i) {
+        EXPECT_TRUE(reload(config, "the new configuration is in use"));
+        closed = silent.socket.wait_closed(500ms);
+    }
+    EXPECT_TRUE(closed);
+    EXPECT_EQ(silent.socket.close_code(), 4401);
+}
+
 TEST_F(Reload, AWrongConfigurationChangesNothing) {
     start(rule("closed", "nobody"));
     herald_client client(daemon->port());
