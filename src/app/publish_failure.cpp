@@ -14,8 +14,7 @@ base::failure failure_of(const pg::error& error, bool as_role) {
     if (error.is_data() || error.sqlstate.starts_with("P0")) {
         return {base::errc::invalid_data, "the database refuses this message: " + error.message};
     }
-    if (error.is_transient() || error.is_schema() || error.is_read_only() ||
-        error.what == pg::error::kind::lost) {
+    if (error.is_transient() || error.is_schema() || error.is_read_only()) {
         return {base::errc::unavailable, "the database can't store messages now; send it again"};
     }
     return {base::errc::internal,

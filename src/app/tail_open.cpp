@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::chrono::milliseconds first_canary_timeout{5'000};
 
-/// By itself, as what broke the connection does, which is opened anew.
-bool passes(const pg::error& why) {
-    return why.what == pg::error::kind::lost || why.is_transient();
-}
-
 } // namespace
 
 /// Everything a round needs before the first page: connections, checks, LISTEN.
@@ -50,7 +45,7 @@ asio::awaitable<bool> tail_loop::open() {
 asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
     const auto server = co_await store.check_server();
     if (!server) {
-        co_await unusable(server.error().message, passes(server.error()));
+        co_await unusable(server.error().message, server.error().is_transient());
         co_return false;
     }
     if (server->encoding != "UTF8") {
@@ -74,7 +69,7 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
     if (!version) {
         co_await unusable("the schema's version could not be read: " + version.error().message +
                               "; grant the daemon's role what docs/database.md lists",
-                          passes(version.error()));
+                          version.error().is_transient());
         co_return false;
     }
     if (const auto wrong = describe_schema(*version)) {
@@ -87,7 +82,7 @@ asio::awaitable<bool> tail_loop::check(pg::message_store& store) {
         if (!grants) {
             co_await unusable("the rights of the daemon's role could not be read: " +
                                   grants.error().message,
-                              passes(grants.error()));
+                              grants.error().is_transient());
             co_return false;
         }
         if (!grants->empty()) {
@@ -113,7 +108,7 @@ asio::awaitable<bool> tail_loop::migrate() {
     if (!migrated) {
         co_await unusable("the schema could not be brought up to date: " +
                               migrated.error().with_hint(),
-                          passes(migrated.error()));
+                          migrated.error().is_transient());
         co_return false;
     }
     if (migrated->from != migrated->to) {
@@ -147,7 +142,8 @@ asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
     pg::message_store store(*listener_);
     const auto listens = co_await store.listen(canary_channel_);
     if (!listens) {
-        co_await unusable("LISTEN failed: " + listens.error().message, passes(listens.error()));
+        co_await unusable("LISTEN failed: " + listens.error().message,
+                          listens.error().is_transient());
         co_return false;
     }
     round_ = std::make_shared<tail_loop::listening>();
@@ -158,7 +154,7 @@ asio::awaitable<bool> tail_loop::start_listening(pg::message_store& reader) {
     round_->rung_at = std::chrono::steady_clock::now();
     const auto rung = co_await reader.ring_canary(canary_channel_, round_->rung);
     if (!rung) {
-        co_await unusable("NOTIFY failed: " + rung.error().message, passes(rung.error()));
+        co_await unusable("NOTIFY failed: " + rung.error().message, rung.error().is_transient());
         co_return false;
     }
     const auto deadline = std::chrono::steady_clock::now() + first_canary_timeout;
@@ -192,7 +188,7 @@ asio::awaitable<bool> tail_loop::refresh_log_state() {
             reader_.lost(log.error());
         } else {
             co_await unusable("the log's state could not be read: " + log.error().message,
-                              passes(log.error()));
+                              log.error().is_transient());
         }
         co_return false;
     }

@@ -30,12 +30,13 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-/// Takes what stands before the next `mark` outside of quotes off `text`.
-std::string_view next_part(std::string_view& text, char mark) {
+/// Takes what stands before the next `mark` off `text`; where it `has_quotes`, outside of them.
+/// X-Forwarded-For has none: one that a client writes there hides no comma.
+std::string_view next_part(std::string_view& text, char mark, bool has_quotes = true) {
     bool quoted = false;
     std::size_t end = 0;
     for (; end < text.size() && (quoted || text[end] != mark); ++end) {
-        if (text[end] == '"') {
+        if (has_quotes && text[end] == '"') {
             quoted = !quoted;
         } else if (quoted && text[end] == '\\') {
             ++end;
@@ -84,12 +85,8 @@ std::vector<std::string_view> hops(const forwarding& headers) {
     for (const std::string& value : plain ? headers.forwarded_for : headers.forwarded) {
         std::string_view rest = value;
         while (!rest.empty()) {
-            // X-Forwarded-For has no quotes: one that a client writes hides no comma.
-            found.push_back(plain ? trimmed(rest.substr(0, rest.find(',')))
-                                  : for_of(next_part(rest, ',')));
-            if (plain) {
-                rest.remove_prefix(std::min(rest.find(','), rest.size() - 1) + 1);
-            }
+            const auto part = next_part(rest, ',', !plain);
+            found.push_back(plain ? part : for_of(part));
         }
     }
     return found;

@@ -6,7 +6,7 @@ namespace pg {
 
 namespace {
 
-/// Than a query's timeout here, so that it is that which ends it.
+/// A query's own timeout comes first, and says so.
 constexpr std::chrono::milliseconds backend_ends_later{1'000};
 
 } // namespace

@@ -41,6 +41,8 @@ bool error::is_read_only() const {
 }
 
 bool error::is_transient() const {
+    if (what == kind::lost)
+        return true;
     for (const char* of : {"08", "40", "53", "57"}) {
         if (in_class(sqlstate, of))
             return true;

@@ -27,7 +27,8 @@ struct error {
     bool is_role() const;       ///< 0P000: the role to act as isn't fit for it at all
     bool is_schema() const;     ///< 42P01, 42703, 42883, 3F000, ...: the schema is missing or older
     bool is_read_only() const;  ///< 25006: a standby
-    bool is_transient() const;  ///< 08xxx, 40xxx, 53xxx, 55P03, 57xxx, 54000 of NOTIFY: may pass
+    bool
+    is_transient() const; ///< lost, 08xxx, 40xxx, 53xxx, 55P03, 57xxx, 54000 of NOTIFY: may pass
 };
 
 template <typename T>
