@@ -106,7 +106,7 @@ struct arrival {
     std::string peer; ///< the client's address, as far as proxies in between are trusted
     place taken;
     identity_ptr who;
-    policy_ptr policy;                       ///< by which it is that
+    policy_ptr policy;                       ///< by which `who` was made
     std::optional<wire::close_code> refused; ///< to be told by a close code
     std::string reason;                      ///< of that
 };

@@ -34,10 +34,9 @@ public:
     /// Reads the settings again, for a reload.
     using read_settings = std::function<config::loaded()>;
 
-    /// Throws boost::system::system_error where it can't listen (the address is in use, say).
+    /// Throws ws::cannot_listen where it can't listen (the address is in use, say).
     server(const config::settings& settings, read_settings read, base::observer& observer,
-           telemetry::log& log, const telemetry::metrics& metrics,
-           const std::string& version);
+           telemetry::log& log, const telemetry::metrics& metrics, const std::string& version);
     ~server();
 
     /// Serves until SIGTERM, SIGINT or a start-up that can't succeed. Returns the exit code: 78

@@ -76,9 +76,10 @@ private:
         std::uint64_t ticket; ///< tells it from a later subscription on the same channel
     };
 
+    bool holds_too_much() const;
+
     /// Does what a frame asks for. Returns what is left to be awaited before the next frame: most
     /// verbs never wait, and are spared a coroutine.
-    bool holds_too_much() const;
     std::optional<asio::awaitable<void>> handle(std::string_view text);
     void handle(const wire::ref& ref, wire::unsubscribe verb);
     void handle(const wire::ref& ref, wire::publish verb);

@@ -10,7 +10,7 @@ namespace ws {
 /// What a handshake agreed on for messages from the client (RFC 7692). Whatever window it names,
 /// one of 32 KiB reads it.
 struct deflate_terms {
-    bool keeps_window = true; ///< a message may refer to those before it
+    bool keeps_window = true; ///< a message may refer to those before it, in the same stream
 };
 
 /// Inflates a client's messages. Takes 40 KiB, a window of 32 among them, from the first one on

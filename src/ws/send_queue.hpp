@@ -53,15 +53,16 @@ public:
     bool is_empty() const { return appended_ == sent_ && !has_control(); }
     std::size_t queued_bytes() const { return static_cast<std::size_t>(appended_ - sent_); }
 
-    /// With what frames that nobody shares take in memory besides: a short reply is most of that.
+    /// With what replies take in memory besides, which for a short one is nearly all. Messages are
+    /// shared, and count by their bytes.
     std::size_t held_bytes() const { return queued_bytes() + replies_ * cost_of_reply; }
 
     std::uint64_t appended() const { return appended_; } ///< bytes of frames, ever
     std::uint64_t sent() const { return sent_; }         ///< of these, those that have left
 
 private:
-    static constexpr std::size_t cost_of_reply =
-        400; ///< shared_ptr, string's capacity, a place here
+    /// A shared frame with a string's capacity, and a place here.
+    static constexpr std::size_t cost_of_reply = 400;
 
     static bool is_reply(const base::frame& frame) { return frame.channel().empty(); }
     void drop_frames();
@@ -71,7 +72,7 @@ private:
     std::vector<base::frame_ptr> frames_; ///< those before first_ have left; no memory when idle
     std::size_t first_ = 0;
     std::size_t head_sent_ = 0; ///< bytes of the first frame that have left
-    std::size_t replies_ = 0;   ///< among those that haven't
+    std::size_t replies_ = 0;   ///< of the frames that haven't left
     std::string control_;       ///< without what has left
     bool control_is_last_ = false;
     std::uint64_t appended_ = 0;

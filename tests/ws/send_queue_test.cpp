@@ -103,6 +103,28 @@ private:
     bool broken_ = false;
 };
 
+// A message is shared by everybody who gets it; a reply is one socket's alone.
+TEST(SendQueue, RepliesCountWithTheMemoryTheyTake) {
+    std::string buffer = ws::start_frame(5);
+    buffer += "12345";
+    const auto message = ws::seal_frame(std::move(buffer), "channel", 7);
+    const auto reply = frame("1234567890");
+    ws::send_queue queue;
+    queue.append(message);
+    EXPECT_EQ(queue.held_bytes(), queue.queued_bytes());
+    queue.append(reply);
+    queue.append(reply);
+    const std::size_t each = (queue.held_bytes() - queue.queued_bytes()) / 2;
+    EXPECT_GE(each, sizeof(base::frame) + sizeof(base::frame_ptr));
+    queue.advance(message->bytes().size() + reply->bytes().size() + 1);
+    EXPECT_EQ(queue.held_bytes(), queue.queued_bytes() + each);
+    queue.advance(reply->bytes().size() - 1);
+    EXPECT_EQ(queue.held_bytes(), 0U);
+    queue.append(reply);
+    queue.clear();
+    EXPECT_EQ(queue.held_bytes(), 0U);
+}
+
 TEST(SendQueue, WhatLeavesIsWholeFramesInTheirOrder) {
     for (unsigned seed = 0; seed < 50; ++seed) {
         one_socket socket(seed);
